@@ -1,0 +1,40 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import datetime
+import time
+import typing as t
+
+from ._command import Runner
+from ._errors import RollbackError
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+Work = t.Callable[["AnsibleModule", Runner], t.Dict[str, t.Any]]
+
+
+def utc(moment: float | None = None) -> str:
+    """A moment as UTC ISO 8601 with milliseconds."""
+    when = datetime.datetime.fromtimestamp(time.time() if moment is None else moment, datetime.timezone.utc)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
+    """Run a module's work and turn its value, or its RollbackError, into the module's result."""
+    started = time.time()
+    try:
+        result = work(module, Runner(module))
+    except RollbackError as error:
+        module.fail_json(**_timing(started), **error.as_result())
+    module.exit_json(**_timing(started), **result)
+
+
+def _timing(started: float) -> dict[str, t.Any]:
+    finished = time.time()
+    return {"started": utc(started), "finished": utc(finished), "seconds": round(finished - started, 3)}
