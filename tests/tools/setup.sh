@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Install what `make` needs: two Debian packages when missing, .venv, and the link by which Ansible finds this checkout.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+missing=()
+tests/tools/find_python.sh 3.11 3.12 3.13 3.14 >/dev/null || missing+=(python3-venv)
+for program in git shellcheck; do
+    type -P "$program" >/dev/null || missing+=("$program")
+done
+if ((${#missing[@]})); then
+    if ((EUID != 0)) || ! type -P apt-get >/dev/null; then
+        echo "please install first: ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "installing ${missing[*]} ..."
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+tests/tools/make_venv.sh .venv "$(tests/tools/find_python.sh 3.11 3.12 3.13 3.14)" requirements/develop.txt
+tests/tools/link.sh
