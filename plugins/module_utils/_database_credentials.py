@@ -1,0 +1,107 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+import urllib.parse
+from dataclasses import dataclass, field, replace
+
+from . import _dotenv
+from ._errors import RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+
+_ENGINES = {"mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
+_READ_TIMEOUT = 20
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Where a database is and how to log in; the password stays out of every printed form."""
+
+    engine: str = "mysql"
+    database: str = ""
+    host: str = ""
+    port: int = 3306
+    socket: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    certificate_authority: str = ""
+
+    def with_database(self, database: str) -> Credentials:
+        return replace(self, database=database)
+
+
+def from_dotenv(runner: Runner, environment_file: str, user: str | None) -> Credentials:
+    """The database login of an application, read as user from the application's own environment file."""
+    done = runner.run(["cat", "--", environment_file], user=user, timeout=_READ_TIMEOUT, check=False)
+    if done.rc != 0:
+        raise RollbackError(
+            f"The environment file {environment_file} could not be read as {user or runner.me}: {done.stderr.strip() or 'no reason given'}."
+        )
+    return from_settings(_dotenv.parse(done.stdout))
+
+
+def from_settings(settings: t.Mapping[str, str]) -> Credentials:
+    """The database login in an application's settings, with Laravel's names and defaults."""
+    known = {name: _dotenv.plain(value) for name, value in settings.items()}
+    url = known.get("DB_URL") or known.get("DATABASE_URL") or ""
+    if url:
+        return _from_url(url)
+    connection = known.get("DB_CONNECTION") or "mysql"
+    engine = _engine(connection, "DB_CONNECTION")
+    if engine == "sqlite":
+        return Credentials(engine=engine, database=known.get("DB_DATABASE", ""))
+    return Credentials(
+        engine=engine,
+        database=_wanted(known, "DB_DATABASE"),
+        host=known.get("DB_HOST") or "127.0.0.1",
+        port=_port(known.get("DB_PORT") or "3306"),
+        socket=known.get("DB_SOCKET", ""),
+        user=_wanted(known, "DB_USERNAME"),
+        password=known.get("DB_PASSWORD", ""),
+        certificate_authority=known.get("MYSQL_ATTR_SSL_CA", ""),
+    )
+
+
+def _from_url(url: str) -> Credentials:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or 3306
+    except ValueError:
+        raise RollbackError("The database address (DB_URL) in the environment file cannot be read.") from None
+    engine = _engine(parts.scheme, "DB_URL")
+    if engine == "sqlite":
+        return Credentials(engine=engine, database=urllib.parse.unquote(parts.path))
+    return Credentials(
+        engine=engine,
+        database=urllib.parse.unquote(parts.path.lstrip("/")),
+        host=parts.hostname or "127.0.0.1",
+        port=port,
+        socket=urllib.parse.parse_qs(parts.query).get("unix_socket", [""])[0],
+        user=urllib.parse.unquote(parts.username or ""),
+        password=urllib.parse.unquote(parts.password or ""),
+    )
+
+
+def _engine(name: str, setting: str) -> str:
+    if name not in _ENGINES:
+        raise RollbackError(f"{setting} names the database kind {name!r}; known kinds: {', '.join(sorted(_ENGINES))}.")
+    return _ENGINES[name]
+
+
+def _wanted(settings: t.Mapping[str, str], name: str) -> str:
+    if not settings.get(name):
+        raise RollbackError(f"The environment file has no {name}.")
+    return settings[name]
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise RollbackError("DB_PORT in the environment file is not a port number.")
+    return int(text)

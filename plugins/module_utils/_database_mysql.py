@@ -1,0 +1,160 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import typing as t
+
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+    from ._database_credentials import Credentials
+
+_CONNECT_TIMEOUT = 5
+_ERROR = re.compile(r"(?:ERROR|error:) (\d{4})\b")
+_UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
+
+WRONG_LOGIN = "wrong_login"
+UNREACHABLE = "unreachable"
+UNKNOWN_DATABASE = "unknown_database"
+OTHER = "other"
+_REASONS = {
+    1044: UNKNOWN_DATABASE,
+    1045: WRONG_LOGIN,
+    1049: UNKNOWN_DATABASE,
+    1698: WRONG_LOGIN,
+    2002: UNREACHABLE,
+    2003: UNREACHABLE,
+    2005: UNREACHABLE,
+    2006: UNREACHABLE,
+    2013: UNREACHABLE,
+    2026: UNREACHABLE,
+}
+
+
+class DatabaseError(RollbackError):
+    """The database could not be asked; reason tells a wrong login from an absent server or database."""
+
+    def __init__(self, message: str, *, reason: str, **more: t.Any) -> None:
+        super().__init__(message, **more)
+        self.reason = reason
+
+
+def ping(runner: Runner, credentials: Credentials, *, timeout: float = 10) -> None:
+    """Raise a DatabaseError unless the server answers and the database can be used."""
+    if query(runner, credentials, "SELECT 1", timeout=timeout) != [["1"]]:
+        raise DatabaseError(f"{place(credentials)} did not answer SELECT 1.", reason=OTHER)
+
+
+def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60) -> list[list[str]]:
+    """The rows that one or more statements give, as text; SQL's NULL arrives as the text NULL."""
+    with option_file(credentials) as options:
+        argv = [
+            client(runner),
+            f"--defaults-file={options}",
+            "--batch",
+            "--skip-column-names",
+            "--default-character-set=utf8mb4",
+            f"--connect-timeout={_CONNECT_TIMEOUT}",
+        ]
+        if credentials.database:
+            argv.append(f"--database={credentials.database}")
+        try:
+            done = runner.run(argv, stdin=sql, timeout=timeout)
+        except CommandError as error:
+            raise explained(error, credentials) from None
+    return [[_unescaped(value) for value in line.split("\t")] for line in done.stdout.split("\n")[:-1]]
+
+
+def client(runner: Runner) -> str:
+    """The name of the client program that is installed: MariaDB's or MySQL's."""
+    return _either(runner, "mariadb", "mysql")
+
+
+def dump_program(runner: Runner) -> str:
+    return _either(runner, "mariadb-dump", "mysqldump")
+
+
+def place(credentials: Credentials) -> str:
+    """The database in words, for messages."""
+    where = f"socket {credentials.socket}" if credentials.socket else f"{credentials.host or 'localhost'}:{credentials.port}"
+    return f"The database {credentials.database!r} at {where} (user {credentials.user!r})"
+
+
+@contextlib.contextmanager
+def option_file(credentials: Credentials) -> t.Iterator[str]:
+    """A path at which programs of the same user find the login while the block runs.
+
+    The file lives in memory only and ends with this process, so even a kill leaves no password behind.
+    """
+    descriptor = os.memfd_create("lastgood-login")
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.write(descriptor, _options(credentials).encode())
+        yield f"/proc/{os.getpid()}/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def explained(error: CommandError, credentials: Credentials) -> DatabaseError:
+    """The same failure in words that tell what is wrong with the login, the server or the database."""
+    found = _ERROR.search(error.stderr)
+    reason = _REASONS.get(int(found.group(1)), OTHER) if found else OTHER
+    told = error.stderr.strip().splitlines()[-1:] or [error.message]
+    summary = {
+        WRONG_LOGIN: "refused the login",
+        UNREACHABLE: "cannot be reached",
+        UNKNOWN_DATABASE: "does not exist, or this user may not use it",
+        OTHER: "could not be asked",
+    }[reason]
+    return DatabaseError(f"{place(credentials)} {summary}: {told[0].rstrip('.')}.", reason=reason)
+
+
+def quoted_name(name: str) -> str:
+    """A name as an SQL identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def quoted_text(text: str) -> str:
+    """A text as an SQL literal that no mode of the server can end early."""
+    return f"CONVERT(0x{text.encode().hex()} USING utf8mb4)" if text else "''"
+
+
+def _options(credentials: Credentials) -> str:
+    settings = {"user": credentials.user, "password": credentials.password}
+    if credentials.socket:
+        settings.update(protocol="socket", socket=credentials.socket)
+    elif credentials.host:
+        settings["host"] = credentials.host
+        if credentials.host != "localhost":
+            settings.update(protocol="tcp", port=str(credentials.port))
+    if credentials.certificate_authority:
+        settings["ssl-ca"] = credentials.certificate_authority
+    return "[client]\n" + "".join(f'{name}="{_option_value(value)}"\n' for name, value in settings.items())
+
+
+def _option_value(value: str) -> str:
+    if "\0" in value:
+        raise RollbackError("A database login cannot hold a NUL character.")
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return "".join(escapes.get(character, character) for character in value)
+
+
+def _unescaped(value: str) -> str:
+    return _UNESCAPE.sub(lambda found: _ESCAPED.get(found.group(1), found.group(0)), value) if "\\" in value else value
+
+
+def _either(runner: Runner, first: str, second: str) -> str:
+    if runner.find(first):
+        return first
+    if runner.find(second):
+        return second
+    raise RollbackError(f"Neither {first} nor {second} is installed on this host.")
