@@ -1,0 +1,252 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ._composer import LOCK_FILE, Composer, unmet, vanished_classes
+from ._depot import Depot
+from ._errors import CommandError, RollbackError
+from ._git import Repository
+from ._versions import check_target, looks_like_commit, newest_release
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+    from ._git import Difference, Entry, WorkTree
+
+_KEY = re.compile(r"^([A-Z][A-Z0-9_]*)=", re.MULTILINE)
+_MIGRATIONS = "database/migrations/"
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What a switch would do; computed without changing anything."""
+
+    running: WorkTree
+    commit: str
+    target: str
+    difference: Difference
+    entries: dict[str, Entry] = field(repr=False)
+    unmet_packages: tuple[str, ...]
+    vanished: tuple[str, ...]
+
+    @property
+    def moves_code(self) -> bool:
+        return self.running.commit != self.commit
+
+    @property
+    def moves_dependencies(self) -> bool:
+        return bool(self.unmet_packages or self.vanished)
+
+    @property
+    def needed(self) -> bool:
+        return self.moves_code or self.moves_dependencies
+
+    @property
+    def target_migrations(self) -> list[str]:
+        return sorted(name[len(_MIGRATIONS) : -4] for name in self.entries if _is_migration(name))
+
+
+def _is_migration(name: str) -> bool:
+    return name.startswith(_MIGRATIONS) and name.endswith(".php")
+
+
+def resolve(repository: Repository, target: str, *, remote: str | None) -> str:
+    """The commit of a target; the remote is asked only for what the checkout does not have."""
+    check_target(target)
+    commit = repository.resolve(target)
+    if commit is None and remote:
+        try:
+            repository.fetch(remote)
+        except CommandError as error:
+            raise RollbackError(
+                f"{target} is not in {repository.path}, and fetching from {remote} failed: {error.stderr.strip()[-300:]}."
+            ) from error
+        commit = repository.resolve(target)
+    if commit is None:
+        kind = "tag or commit" if looks_like_commit(target) else "tag"
+        raise RollbackError(
+            f"{target} is not a {kind} of {repository.path}" + (f" or its remote {remote}." if remote else "."),
+            next_command=f"sudo -u {repository.user} git -C {repository.path} tag --list --sort=-version:refname",
+        )
+    return commit
+
+
+def survey(runner: Runner, repository: Repository, target: str, commit: str, running: WorkTree) -> Switch:
+    """Compare the running commit with the target and verify that the target is whole."""
+    entries = repository.tree(commit)
+    lost = repository.missing_objects(entries)
+    if lost:
+        raise RollbackError(
+            f"The repository does not hold all files of {target}: {', '.join(lost[:5])} ({len(lost)} in all).",
+            next_command=f"sudo -u {repository.user} git -C {repository.path} fetch --refetch --tags",
+        )
+    modules = [name for name, entry in entries.items() if entry.mode == "160000"]
+    if modules:
+        raise RollbackError(f"{target} uses git submodules ({', '.join(modules)}), which are not supported.")
+    difference = repository.difference(running.commit, commit)
+    lock = repository.contents([f"{commit}:{LOCK_FILE}"]).get(f"{commit}:{LOCK_FILE}") if LOCK_FILE in entries else None
+    installed, classmap = _vendor_state(runner, repository) if lock is not None else (None, "")
+    return Switch(
+        running=running,
+        commit=commit,
+        target=target,
+        difference=difference,
+        entries=entries,
+        unmet_packages=tuple(unmet(lock, installed)),
+        vanished=tuple(vanished_classes(classmap, difference.deleted)),
+    )
+
+
+def _vendor_state(runner: Runner, repository: Repository) -> tuple[str | None, str]:
+    composer = f"{repository.path}/vendor/composer"
+    installed = runner.run(["cat", f"{composer}/installed.json"], user=repository.user, check=False)
+    classmap = runner.run(["cat", f"{composer}/autoload_classmap.php"], user=repository.user, check=False)
+    return (installed.stdout if installed.rc == 0 else None), (classmap.stdout if classmap.rc == 0 else "")
+
+
+def refuse_obstacles(repository: Repository, switch: Switch, *, local_changes: str) -> None:
+    """Refuse what would lose work or stop a checkout half-way."""
+    if switch.running.changed_files and local_changes == "refuse":
+        names = ", ".join(switch.running.changed_files[:5])
+        raise RollbackError(
+            f"{repository.path} has local changes in {len(switch.running.changed_files)} tracked files ({names}).",
+            next_command="look at them, then run again with -e local_changes=save to keep them as a patch in the run's folder",
+        )
+    blocking = repository.in_the_way(switch.difference)
+    if blocking:
+        raise RollbackError(
+            f"{switch.target} contains files that lie untracked in {repository.path}: {', '.join(blocking[:5])}. "
+            "The switch would overwrite them.",
+            next_command="move them away, then run again",
+        )
+
+
+# The sequence behind the module git_version_switch
+
+
+def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    """Look, prepare, switch: as far as the state says."""
+    repository = Repository(runner, options["path"], options["user"] or owner(options["path"]))
+    if options["prepared"] and options["state"] == "switched":
+        return _switch_prepared(runner, repository, options, check_mode=check_mode)
+    running = repository.work_tree()
+    commit = resolve(repository, options["target"], remote=options["remote"] or None)
+    switch = survey(runner, repository, options["target"], commit, running)
+    if switch.needed:
+        refuse_obstacles(repository, switch, local_changes=options["local_changes"])
+    result = describe(repository, switch)
+    if options["state"] == "resolved" or not switch.needed:
+        return {**result, "changed": False}
+    if check_mode:
+        return {**result, "changed": True}
+    if switch.moves_dependencies:
+        result["dependencies"] = Depot(runner, repository).prepare(switch, _composer(runner, repository, options))
+    if options["state"] == "switched":
+        result.update(_move(runner, repository, result["switch"], options))
+    return {**result, "changed": options["state"] == "switched" or "dependencies" in result}
+
+
+def owner(path: str) -> str:
+    try:
+        return pwd.getpwuid(os.stat(path).st_uid).pw_name
+    except (OSError, KeyError) as error:
+        raise RollbackError(f"The owner of {path} cannot be found: {error}.") from error
+
+
+def describe(repository: Repository, switch: Switch) -> dict[str, t.Any]:
+    names = [tag for tag, commit in repository.tags().items() if commit == switch.running.commit]
+    before = newest_release(names) or (sorted(names)[0] if names else switch.running.commit[:12])
+    return {
+        "switch": {
+            "from_commit": switch.running.commit,
+            "commit": switch.commit,
+            "dependencies": switch.moves_dependencies,
+        },
+        "from_version": before,
+        "commits": repository.commits_between(switch.commit, switch.running.commit),
+        "files": len(switch.difference.files),
+        "lock_files": list(switch.difference.lock_files),
+        "packages": list(switch.unmet_packages),
+        "migrations": switch.target_migrations,
+        "config_keys": _config_keys(repository, switch),
+        "diff": {"before": f"{before}\n", "after": f"{switch.target if switch.needed else before}\n"},
+    }
+
+
+def _config_keys(repository: Repository, switch: Switch) -> dict[str, list[str]]:
+    if ".env.example" not in switch.difference.files:
+        return {"running": [], "target": []}
+    wanted = [f"{commit}:.env.example" for commit in (switch.running.commit, switch.commit)]
+    texts = repository.contents(wanted)
+    running, target = (set(_KEY.findall(texts.get(expression, ""))) for expression in wanted)
+    return {"running": sorted(running - target), "target": sorted(target - running)}
+
+
+def _composer(runner: Runner, repository: Repository, options: t.Mapping[str, t.Any]) -> Composer:
+    return Composer(
+        runner,
+        repository.user,
+        program=options["composer"],
+        cache_directory=options["composer_cache_directory"],
+        network=options["composer_network"],
+        timeout=options["composer_timeout"],
+    )
+
+
+def _switch_prepared(runner: Runner, repository: Repository, options: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    switch = options["prepared"]
+    running = repository.work_tree()
+    if running.commit not in (switch["from_commit"], switch["commit"]):
+        raise RollbackError(
+            f"{repository.path} is at {running.commit[:12]} now; the switch was prepared from {switch['from_commit'][:12]}.",
+            next_command="run the rollback again",
+        )
+    needed = running.commit != switch["commit"] or switch["dependencies"]
+    result: dict[str, t.Any] = {"switch": dict(switch), "changed": needed}
+    if needed and not check_mode:
+        if running.changed_files and options["local_changes"] == "refuse":
+            raise RollbackError(f"{repository.path} has local changes now: {', '.join(running.changed_files[:5])}.")
+        result.update(_move(runner, repository, switch, options, running))
+    return result
+
+
+def _move(
+    runner: Runner,
+    repository: Repository,
+    switch: t.Mapping[str, t.Any],
+    options: t.Mapping[str, t.Any],
+    running: WorkTree | None = None,
+) -> dict[str, t.Any]:
+    running = running or repository.work_tree()
+    result: dict[str, t.Any] = {}
+    if running.changed_files:
+        result["patch"] = _save_changes(repository, options["patch_directory"])
+    if running.commit != switch["commit"] or running.changed_files:
+        repository.checkout(switch["commit"], discard=bool(running.changed_files))
+    if switch["dependencies"]:
+        try:
+            Depot(runner, repository).swap(switch["from_commit"], switch["commit"])
+        except RollbackError as error:
+            repository.checkout(switch["from_commit"])
+            error.state = "The code and the dependencies are those from before."
+            raise
+    return result
+
+
+def _save_changes(repository: Repository, directory: str) -> str:
+    path = os.path.join(directory, f"local-changes-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.patch")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as patch:
+        patch.write(repository.save_changes())
+        patch.flush()
+        os.fsync(patch.fileno())
+    return path

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass
+
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+
+LOCK_FILE = "composer.lock"
+_INSTALL = ["install", "--no-dev", "--prefer-dist", "--no-scripts", "--no-interaction", "--no-progress", "--no-ansi"]
+_DUMP = ["dump-autoload", "--no-dev", "--no-scripts", "--no-interaction", "--no-ansi"]
+
+
+@dataclass(frozen=True)
+class Composer:
+    """How Composer is run: as the owner of the checkout, without the application's scripts."""
+
+    runner: Runner
+    user: str
+    program: str = "composer"
+    cache_directory: str | None = None
+    network: bool = True
+    timeout: float = 600
+
+    def install(self, tree: str) -> str:
+        """Install the locked packages of a tree; say whether the network was needed."""
+        try:
+            self._run(tree, _INSTALL, offline=True)
+            return "installed offline"
+        except CommandError as error:
+            if not self.network:
+                raise _unsatisfied(error) from error
+        try:
+            self._run(tree, _INSTALL, offline=False)
+        except CommandError as error:
+            raise _unsatisfied(error) from error
+        return "installed"
+
+    def dump_autoload(self, tree: str) -> None:
+        try:
+            self._run(tree, _DUMP, offline=True)
+        except CommandError as error:
+            raise _unsatisfied(error) from error
+
+    def _run(self, tree: str, arguments: t.Sequence[str], *, offline: bool) -> None:
+        environment = {"COMPOSER_NO_AUDIT": "1", "COMPOSER_HOME": f"{tree}/.composer"}
+        if self.cache_directory:
+            environment["COMPOSER_CACHE_DIR"] = self.cache_directory
+        if offline:
+            environment["COMPOSER_DISABLE_NETWORK"] = "1"
+        self.runner.run(
+            [self.program, *arguments, "--optimize-autoloader" if arguments is _INSTALL else "--optimize", f"--working-dir={tree}"],
+            user=self.user,
+            environment=environment,
+            timeout=self.timeout,
+        )
+
+
+def _unsatisfied(error: CommandError) -> RollbackError:
+    return RollbackError(f"The dependencies of the target could not be installed beside the live ones: {error.message}")
+
+
+def unmet(lock_text: str | None, installed_text: str | None) -> list[str]:
+    """What of a composer.lock the installed packages do not satisfy; empty when nothing has to be installed."""
+    if lock_text is None:
+        return []
+    wanted = _packages(json.loads(lock_text).get("packages", []))
+    known = {*wanted, *_packages(json.loads(lock_text).get("packages-dev", []))}
+    try:
+        held = _packages(json.loads(installed_text or "{}").get("packages", []))
+    except ValueError:
+        return ["vendor/composer/installed.json cannot be read"]
+    missing = [f"{name} {version[0]}" for name, version in sorted(wanted.items()) if held.get(name) != version]
+    surplus = [f"{name} (not in the target)" for name in sorted(held) if name not in known]
+    return missing + surplus
+
+
+def _packages(entries: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, tuple[str, str]]:
+    return {entry["name"]: (entry["version"], str((entry.get("dist") or entry.get("source") or {}).get("reference"))) for entry in entries}
+
+
+def vanished_classes(classmap_text: str, deleted: t.Iterable[str]) -> list[str]:
+    """Deleted files that the optimised class map still names (loading them would be a fatal error)."""
+    return [name for name in deleted if name.endswith(".php") and f"'/{name}'" in classmap_text]

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from ._composer import LOCK_FILE, unmet
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._checkout import Switch
+    from ._command import Runner
+    from ._composer import Composer
+    from ._git import Repository
+
+_KEPT = 3
+
+
+class Depot:
+    """Dependency trees built beside the live one, inside the git directory: same disk, never served."""
+
+    def __init__(self, runner: Runner, repository: Repository) -> None:
+        self._runner = runner
+        self._repository = repository
+        self._root = f"{repository.git_directory()}/lastgood"
+        self._live = f"{repository.path}/vendor"
+
+    def prepared(self, commit: str) -> str:
+        return f"{self._root}/{commit}/vendor"
+
+    def is_prepared(self, commit: str, lock_text: str | None) -> bool:
+        found = self._as_owner(["cat", f"{self.prepared(commit)}/composer/installed.json"], check=False)
+        return found.rc == 0 and not unmet(lock_text, found.stdout)
+
+    def prepare(self, switch: Switch, composer: Composer) -> str:
+        """Build the target's dependencies beside the live ones; say how."""
+        lock = self._repository.contents([f"{switch.commit}:{LOCK_FILE}"]).get(f"{switch.commit}:{LOCK_FILE}")
+        if self.is_prepared(switch.commit, lock):
+            return "kept from before"
+        tree = f"{self._root}/{switch.commit}.building"
+        self._as_owner(["rm", "-rf", "--", tree, f"{self._root}/{switch.commit}"])
+        self._as_owner(["mkdir", "-p", "-m", "0750", "--", tree])
+        try:
+            self._repository.export(switch.commit, tree, f"{tree}.index")
+            how = self._fill(switch, composer, tree)
+            self._as_owner(["mv", "-T", "--", tree, f"{self._root}/{switch.commit}"])
+        finally:
+            self._as_owner(["rm", "-rf", "--", tree, f"{tree}.index"])
+        if not self.is_prepared(switch.commit, lock):
+            raise RollbackError(f"The dependencies built for {switch.target} do not match its {LOCK_FILE}.")
+        self._forget_old(switch)
+        return how
+
+    def _fill(self, switch: Switch, composer: Composer, tree: str) -> str:
+        if switch.unmet_packages:
+            return composer.install(tree)
+        self._as_owner(["cp", "-a", "--", self._live, f"{tree}/vendor"])
+        composer.dump_autoload(tree)
+        return "copied, class map rebuilt"
+
+    def _forget_old(self, switch: Switch) -> None:
+        listed = self._as_owner(["ls", "-1t", "--", self._root]).stdout.split()
+        spared = {switch.commit, switch.running.commit}
+        for name in [name for name in listed if name not in spared][_KEPT:]:
+            self._as_owner(["rm", "-rf", "--", f"{self._root}/{name}"])
+
+    def swap(self, running: str, target: str) -> None:
+        """Put the prepared dependencies in place and keep the replaced ones for the way back."""
+        kept = f"{self._root}/{running if running != target else 'replaced'}"
+        if self._as_owner(["test", "-e", self._live], check=False).rc == 0:
+            self._as_owner(["mkdir", "-p", "-m", "0750", "--", kept])
+            self._as_owner(["rm", "-rf", "--", f"{kept}/vendor"])
+            self._as_owner(["mv", "-T", "--", self._live, f"{kept}/vendor"])
+        try:
+            self._as_owner(["mv", "-T", "--", self.prepared(target), self._live])
+        except CommandError:
+            self._as_owner(["mv", "-T", "--", f"{kept}/vendor", self._live])
+            raise
+
+    def _as_owner(self, argv: t.Sequence[str], *, check: bool = True) -> t.Any:
+        return self._runner.run(argv, user=self._repository.user, check=check, timeout=300)

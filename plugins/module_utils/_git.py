@@ -1,0 +1,191 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Completed, Runner
+
+_LOCK_FILES = ("composer.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "requirements.txt")
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class WorkTree:
+    """What is checked out: the commit, and which tracked files differ from it."""
+
+    commit: str
+    branch: str | None
+    changed_files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a commit."""
+
+    mode: str
+    blob: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Files that the target has and the running commit has not, and so on, seen from the running commit."""
+
+    added: tuple[str, ...]
+    deleted: tuple[str, ...]
+    modified: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.added, *self.deleted, *self.modified}))
+
+    @property
+    def lock_files(self) -> tuple[str, ...]:
+        return tuple(name for name in self.files if name.rsplit("/", 1)[-1] in _LOCK_FILES)
+
+
+class Repository:
+    """A checkout, asked and changed as its owner, with the repository's hooks switched off."""
+
+    def __init__(self, runner: Runner, path: str, user: str) -> None:
+        self._runner = runner
+        self.path = path
+        self.user = user
+
+    def git(
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        index: str | None = None,
+        timeout: float = 120,
+    ) -> Completed:
+        environment = {"GIT_TERMINAL_PROMPT": "0"}
+        if index is not None:
+            environment["GIT_INDEX_FILE"] = index
+        return self._runner.run(
+            ["git", "-C", self.path, "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *arguments],
+            user=self.user,
+            stdin=stdin,
+            environment=environment,
+            timeout=timeout,
+            check=check,
+        )
+
+    def git_directory(self) -> str:
+        try:
+            return self.git("rev-parse", "--absolute-git-dir").stdout.strip()
+        except CommandError as error:
+            raise RollbackError(f"{self.path} is not a git checkout that {self.user} can read: {error.stderr.strip()}.") from error
+
+    def work_tree(self) -> WorkTree:
+        try:
+            done = self.git("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--no-renames", "-z")
+        except CommandError as error:
+            raise RollbackError(f"{self.path} is not a git checkout that {self.user} can read: {error.stderr.strip()}.") from error
+        commit, branch, changed = "", None, []
+        for line in done.stdout.split("\0"):
+            if line.startswith("# branch.oid "):
+                commit = line.split(" ", 2)[2]
+            elif line.startswith("# branch.head "):
+                head = line.split(" ", 2)[2]
+                branch = None if head == "(detached)" else head
+            elif line.startswith("1 "):
+                changed.append(line.split(" ", 8)[8])
+            elif line.startswith("u "):
+                changed.append(line.split(" ", 10)[10])
+        return WorkTree(commit, branch, tuple(changed))
+
+    def tags(self, *, merged_into: str | None = None) -> dict[str, str]:
+        """Tag names and the commits they point at; optionally only those that a commit contains."""
+        selection = ["--merged", merged_into] if merged_into else []
+        done = self.git("for-each-ref", *selection, "--format=%(objectname) %(*objectname) %(refname:strip=2)", "refs/tags")
+        found = {}
+        for line in done.stdout.splitlines():
+            own, peeled, name = line.split(" ", 2)
+            found[name] = peeled or own
+        return found
+
+    def resolve(self, name: str) -> str | None:
+        """The commit that an already checked name means: a tag first, then a commit."""
+        for expression in (f"refs/tags/{name}^{{commit}}", f"{name}^{{commit}}"):
+            done = self.git("rev-parse", "--verify", "--quiet", expression, check=False)
+            if done.rc == 0:
+                return done.stdout.strip()
+        return None
+
+    def fetch(self, remote: str) -> None:
+        self.git("fetch", "--quiet", "--tags", "--no-recurse-submodules", "--", remote, timeout=60)
+
+    def tree(self, commit: str) -> dict[str, Entry]:
+        entries = {}
+        for line in self.git("ls-tree", "-r", "-z", "--full-tree", commit).stdout.split("\0"):
+            if line:
+                meta, name = line.split("\t", 1)
+                mode, _kind, blob = meta.split(" ", 2)
+                entries[name] = Entry(mode, blob)
+        return entries
+
+    def missing_objects(self, entries: t.Mapping[str, Entry]) -> list[str]:
+        """Files whose content the repository does not hold (a damaged or partial clone)."""
+        names = {entry.blob: name for name, entry in entries.items()}
+        done = self.git("cat-file", "--batch-check=%(objecttype)", "--buffer", stdin="".join(f"{blob}\n" for blob in names))
+        return [names[line.split(" ", 1)[0]] for line in done.stdout.splitlines() if line.endswith(" missing")]
+
+    def contents(self, expressions: t.Sequence[str]) -> dict[str, str]:
+        """The text of several COMMIT:FILE at once; what does not exist is left out."""
+        found = {}
+        for expression in expressions:
+            done = self.git("cat-file", "blob", expression, check=False)
+            if done.rc == 0:
+                found[expression] = done.stdout
+        return found
+
+    def difference(self, running: str, target: str) -> Difference:
+        fields = self.git("diff", "--name-status", "--no-renames", "-z", running, target).stdout.split("\0")
+        by_status: dict[str, list[str]] = {"A": [], "D": [], "M": []}
+        for status, name in zip(fields[0::2], fields[1::2]):
+            by_status["M" if status in ("T", "U") else status].append(name)
+        return Difference(tuple(by_status["A"]), tuple(by_status["D"]), tuple(by_status["M"]))
+
+    def commits_between(self, target: str, running: str, limit: int = 50) -> list[str]:
+        done = self.git("log", f"--max-count={limit}", "--format=%h %s", f"{target}..{running}")
+        return done.stdout.splitlines()
+
+    def in_the_way(self, difference: Difference) -> list[str]:
+        """Files on disk that git does not track now and that the target would write."""
+        found = []
+        for start in range(0, len(difference.added), _AT_ONCE):
+            names = (f":(top,literal){name}" for name in difference.added[start : start + _AT_ONCE])
+            found += self.git("ls-files", "--others", "-z", "--", *names).stdout.split("\0")
+        return [name for name in found if name]
+
+    def checkout(self, commit: str, *, discard: bool = False) -> None:
+        """Detach HEAD at commit and prove that it is there."""
+        force = ["--force"] if discard else []
+        self.git("checkout", "--quiet", "--detach", "--no-overwrite-ignore", "--no-recurse-submodules", *force, commit)
+        now = self.work_tree()
+        if now.commit != commit or now.changed_files:
+            raise RollbackError(
+                f"After the switch {self.path} is at {now.commit[:12]}, not at {commit[:12]}, with {len(now.changed_files)} files changed.",
+                state="The checkout is not at the target.",
+                next_command=f"sudo -u {self.user} git -C {self.path} status",
+            )
+
+    def export(self, commit: str, directory: str, index: str) -> None:
+        """Write a commit's files into a directory without touching the checkout or its index."""
+        self.git("read-tree", commit, index=index)
+        self.git("checkout-index", "--all", "--force", f"--prefix={directory}/", index=index)
+
+    def save_changes(self) -> str:
+        """The local changes of tracked files as a patch."""
+        return self.git("diff", "--binary", "HEAD").stdout

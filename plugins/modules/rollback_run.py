@@ -1,0 +1,205 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollback_run
+short_description: Open and close a rollback, one at a time for each application
+version_added: 0.1.0
+description:
+  - O(state=opened) takes the application's lock on the managed host, atomically, records what the run is about and keeps evidence
+    of the state that was found (end of the application's log, states of the units, commit).
+  - A second run is refused and told who holds the lock, since when, and how to take over.
+  - O(state=closed) records the outcome and gives the lock back.
+  - Everything lies in C(<state_directory>/<application>/), readable by the user of the connection only.
+author:
+  - lastgood contributors (@lastgood)
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  application:
+    description: Name of the application; letters, digits, C(_) and C(-).
+    type: str
+    required: true
+  state_directory:
+    description: Where the durable state of all applications lies on the host.
+    type: path
+    default: /var/lib/lastgood
+  run:
+    description: Id of the run; letters, digits, C(_) and C(-).
+    type: str
+    required: true
+  state:
+    description: Whether the run begins or ends.
+    type: str
+    choices: [opened, closed]
+    required: true
+  facts:
+    description: What to record about the run (actor, controller, reason, incident, severity, from, target and so on). No secrets.
+    type: dict
+    default: {}
+  take_over:
+    description: Take the lock from a run that is dead, for this reason.
+    type: str
+  log_file:
+    description: The application's log, whose end is kept as evidence.
+    type: path
+  log_lines:
+    description: How many lines of O(log_file) are kept (CHOM-5.1-04).
+    type: int
+    default: 500
+  user:
+    description: The user who may read O(log_file).
+    type: str
+  units:
+    description: Systemd units whose state is kept as evidence.
+    type: list
+    elements: str
+    default: []
+  outcome:
+    description: How the run ended. Required for O(state=closed).
+    type: str
+    choices: [rolled_back, nothing_to_do, held, refused, failed]
+"""
+
+EXAMPLES = r"""
+- name: Open a run
+  lastgood.rollback.rollback_run:
+    application: chom
+    run: 20261122T031500Z-standard
+    state: opened
+    facts:
+      actor: on-call
+      reason: every page answers 500
+      target: v1.2.3
+    log_file: /var/www/chom/storage/logs/laravel.log
+    user: www-data
+
+- name: Close it
+  lastgood.rollback.rollback_run:
+    application: chom
+    run: 20261122T031500Z-standard
+    state: closed
+    outcome: rolled_back
+"""
+
+RETURN = r"""
+folder:
+  description: The run's folder on the host.
+  returned: success
+  type: str
+  sample: /var/lib/lastgood/chom/runs/20261122T031500Z-standard
+evidence:
+  description: Files that were kept, with their size in bytes.
+  returned: O(state=opened)
+  type: dict
+  sample: {application.log: 48231, units.txt: 912}
+taken_over:
+  description: The run from which the lock was taken.
+  returned: when it was
+  type: dict
+record:
+  description: What is recorded about the run now.
+  returned: success, not in check mode
+  type: dict
+"""
+
+import os
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command import Runner
+from ..module_utils._errors import RollbackError
+from ..module_utils._run import Folder, acquire, closed, locked, opened, read_json, release
+from ..module_utils._wiring import conclude, utc
+
+
+def _work(module: AnsibleModule, runner: Runner) -> dict:
+    options = module.params
+    for name in ("application", "run"):
+        if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$", options[name]):
+            raise RollbackError(f"{options[name]!r} cannot be used as {name}: only letters, digits, _ and - are allowed.")
+    folder = Folder.of(options["state_directory"], options["application"])
+    if options["state"] == "opened":
+        return _open(runner, folder, options, check_mode=module.check_mode)
+    if module.check_mode:
+        return {"changed": True, "folder": folder.run(options["run"])}
+    record = closed(folder, options["run"], options["outcome"], options["facts"])
+    release(folder, options["run"])
+    return {"changed": True, "folder": folder.run(options["run"]), "record": record}
+
+
+def _open(runner: Runner, folder: Folder, options: dict, *, check_mode: bool) -> dict:
+    if check_mode:
+        held = read_json(folder.lock)
+        if held is not None and held.get("run") != options["run"] and not options["take_over"]:
+            raise locked(folder, held)
+        return {"changed": True, "folder": folder.run(options["run"]), "evidence": {}}
+    folder.create()
+    facts = {**options["facts"], "run": options["run"]}
+    owner = {**{name: facts.get(name) for name in ("run", "actor", "controller", "target")}, "since": utc()}
+    previous = acquire(folder, owner, take_over=options["take_over"])
+    if previous is not None:
+        facts["taken_over"] = {"from": previous, "reason": options["take_over"]}
+    record = opened(folder, facts)
+    result = {
+        "changed": True,
+        "folder": folder.run(options["run"]),
+        "evidence": _evidence(runner, os.path.join(folder.run(options["run"]), "evidence"), options),
+        "record": record,
+    }
+    return {**result, "taken_over": previous} if previous is not None else result
+
+
+def _evidence(runner: Runner, directory: str, options: dict) -> dict:
+    """Keep what a later analysis needs; evidence that cannot be had is noted, it does not stop a rollback."""
+    wanted = {}
+    if options["log_file"]:
+        tail = ["tail", f"--lines={options['log_lines']}", "--", options["log_file"]]
+        wanted["application.log"] = runner.run(tail, user=options["user"], check=False, timeout=10)
+    if options["units"]:
+        show = ["systemctl", "show", "--property=Id,ActiveState,SubState,MainPID,NRestarts", "--", *options["units"]]
+        wanted["units.txt"] = runner.run(show, check=False, timeout=10)
+    kept = {}
+    for name, done in wanted.items():
+        text = done.stdout if done.rc == 0 else f"not available: {done.output}\n"
+        descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            kept[name] = file.write(text)
+    return kept
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "application": {"type": "str", "required": True},
+            "state_directory": {"type": "path", "default": "/var/lib/lastgood"},
+            "run": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["opened", "closed"], "required": True},
+            "facts": {"type": "dict", "default": {}},
+            "take_over": {"type": "str"},
+            "log_file": {"type": "path"},
+            "log_lines": {"type": "int", "default": 500},
+            "user": {"type": "str"},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "outcome": {"type": "str", "choices": ["rolled_back", "nothing_to_do", "held", "refused", "failed"]},
+        },
+        required_if=[("state", "closed", ["outcome"])],
+        supports_check_mode=True,
+    )
+    conclude(module, _work)
+
+
+if __name__ == "__main__":
+    main()
