@@ -1,0 +1,29 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from ansible_collections.lastgood.rollback.plugins.module_utils._profile import normalised
+
+
+class ActionModule(ActionBase):
+    """Checks the application profile on the controller, before any host is asked."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        profile = self._task.args.get("profile")
+        try:
+            application = normalised(profile)
+        except RollbackError as error:
+            return {"failed": True, **error.as_result()}
+        application["notify"].pop("webhook_url")  # a secret: the notification reads it where it is declared
+        return {"changed": False, "ansible_facts": {"rollback_profile": application}}

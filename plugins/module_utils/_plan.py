@@ -1,0 +1,275 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ._checkout import Switch, describe, refuse_obstacles, resolve, survey
+from ._database_credentials import from_dotenv
+from ._database_mysql import ping
+from ._errors import CommandError, RollbackError
+from ._git import Repository, WorkTree
+from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
+from ._run import Folder, free_bytes, read_json, unfinished
+from ._versions import Choice, choose_previous
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+
+_MEBIBYTE = 1024 * 1024
+_SPACE = 200 * _MEBIBYTE
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the operator asked for."""
+
+    application: dict[str, t.Any]
+    severity: str
+    target: str
+    migrations: str
+    local_changes: str
+    backup: bool
+
+
+@dataclass
+class Findings:
+    """What the checks found; every problem is kept, so that all are reported at once."""
+
+    passed: list[str] = field(default_factory=list)
+    problems: list[RollbackError] = field(default_factory=list)
+
+    def check(self, name: str, work: t.Callable[[], t.Any]) -> t.Any:
+        try:
+            found = work()
+        except RollbackError as error:
+            self.problems.append(error)
+            return None
+        self.passed.append(name)
+        return found
+
+    def refuse(self) -> None:
+        if not self.problems:
+            return
+        first = next((error for error in self.problems if error.next_command), self.problems[0])
+        listed = "; ".join(f"({number}) {error.message}" for number, error in enumerate(self.problems, 1))
+        raise RollbackError(
+            f"{len(self.problems)} of {len(self.problems) + len(self.passed)} checks before the rollback failed: {listed}"
+            if len(self.problems) > 1
+            else self.problems[0].message,
+            state="Nothing was changed, traffic was not touched.",
+            next_command=first.next_command,
+            facts={"problems": [error.message for error in self.problems], "passed_checks": self.passed},
+        )
+
+
+def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
+    """What a rollback would do now; only looks."""
+    application = request.application
+    repository = Repository(runner, application["path"], application["user"])
+    folder = Folder.of(application["state_directory"], application["name"])
+    last = read_json(folder.last_run)
+    running = repository.work_tree()
+    choice = _choose(repository, request, running, last)
+    commit = resolve(repository, choice.target, remote=application["releases"]["remote"] or None)
+    switch = survey(runner, repository, choice.target, commit, running)
+    pending = _pending(runner, application, folder, last)
+    findings = Findings()
+    migrations = findings.check("database", lambda: _migrations(runner, request, repository, switch))
+    if switch.needed or pending:
+        _check_host(runner, request, repository, switch, findings)
+    findings.refuse()
+    return {
+        "application": application["name"],
+        "severity": request.severity,
+        "target": choice.target,
+        "reason": choice.reason,
+        "to_commit": commit,
+        "from_commit": running.commit,
+        "nothing_to_do": not (switch.needed or pending or migrations["down"]),
+        "pending": pending,
+        "migrations": migrations,
+        "dependencies_change": switch.moves_dependencies,
+        "checks": findings.passed,
+        "budgets": application["budgets"][request.severity],
+        **describe(repository, switch),
+    }
+
+
+def _choose(repository: Repository, request: Request, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
+    if request.target:
+        return Choice(request.target, "given by the operator")
+    if last is not None and last.get("to_commit") == running.commit and last.get("outcome") == "rolled_back":
+        return Choice(
+            last["target"],
+            f"the application was rolled back to it at {last.get('closed')} (run {last.get('run')}); to go further back give -e target=",
+        )
+    if unfinished(last) and last is not None and last.get("target"):
+        return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
+    tags = repository.tags(merged_into=running.commit)
+    return choose_previous(tags, running.commit, request.application["releases"]["pattern"])
+
+
+def _pending(runner: Runner, application: t.Mapping[str, t.Any], folder: Folder, last: t.Mapping[str, t.Any] | None) -> list[str]:
+    """What an earlier run left undone, even when the code is at the target already."""
+    found = []
+    if unfinished(last) and last is not None:
+        found.append(f"run {last.get('run')} ended as {last.get('outcome')}")
+        down = f"{application['path']}/storage/framework/down"
+        if runner.run(["test", "-e", down], user=application["user"], check=False).rc == 0:
+            found.append("the application is in maintenance mode")
+    if os.path.exists(os.path.join(folder.root, "workers.json")):
+        found.append("workers that it stopped are not running again")
+    return found
+
+
+def _migrations(runner: Runner, request: Request, repository: Repository, switch: Switch) -> dict[str, t.Any]:
+    application = request.application
+    credentials = from_dotenv(runner, application["environment_file"], application["user"])
+    ping(runner, credentials)
+    held = applied(runner, credentials)
+    names = unknown_to(switch.target_migrations, held)
+    unknown = judge(repository, switch.running.commit, names)
+    facts = {
+        "unknown_to_target": [migration.as_dict() for migration in unknown],
+        "not_applied": not_applied(switch.target_migrations, held),
+        "decision": request.migrations,
+        "down": names if request.migrations == "down" else [],
+    }
+    if names and request.migrations == "stop":
+        raise _undecided(request, switch, names)
+    if names and request.migrations == "down":
+        _refuse_impossible_down(runner, application, held, [m.name for m in unknown if not m.reversible], names)
+    return facts
+
+
+def _undecided(request: Request, switch: Switch, names: t.Sequence[str]) -> RollbackError:
+    target = request.target or switch.target
+    return RollbackError(
+        f"The database has {len(names)} migration(s) that {switch.target} does not know: {', '.join(names)}. "
+        f"The code of {switch.target} may fail on this schema, so the rollback needs to be told what to do.",
+        next_command=(
+            f"ansible-playbook playbooks/standard_rollback.yml -e target={target} -e migrations=down "
+            "(takes them down first, with the code that knows them; data in dropped columns is lost unless it is in the backup), "
+            "or -e migrations=keep when you know that the old code works on the new schema"
+        ),
+    )
+
+
+def _refuse_impossible_down(
+    runner: Runner,
+    application: t.Mapping[str, t.Any],
+    held: t.Sequence[Applied],
+    irreversible: t.Sequence[str],
+    names: t.Sequence[str],
+) -> None:
+    if irreversible:
+        raise RollbackError(
+            f"{', '.join(irreversible)} cannot go down: its down() is missing or empty.",
+            next_command="restore the database from a backup taken before the release, or run again with -e migrations=keep",
+        )
+    refuse_gaps(held, names)
+    artisan = f"{application['path']}/artisan"
+    try:
+        runner.run([application["php"], artisan, "--version", "--no-ansi"], user=application["user"], timeout=20)
+    except CommandError as error:
+        raise RollbackError(
+            f"The migrations {', '.join(names)} cannot go down: the running version cannot start artisan ({error.stderr.strip()[-200:] or error.message})."
+        ) from error
+
+
+def _check_host(runner: Runner, request: Request, repository: Repository, switch: Switch, findings: Findings) -> None:
+    application = request.application
+    services = application["services"]
+    mine = [*services["workers"], *services["schedulers"], *services["reload"]]
+    findings.check("checkout", lambda: refuse_obstacles(repository, switch, local_changes=request.local_changes))
+    findings.check("programs", lambda: _programs(runner, application, composer=switch.moves_dependencies, backup=request.backup))
+    findings.check("units", lambda: _units_exist(runner, [*mine, *services["required"]]))
+    findings.check("rights", lambda: _rights(runner, mine, services["reload"]))
+    findings.check("state folder", lambda: _writable(application["state_directory"], "state_directory"))
+    if request.backup and application["backup"]["directory"]:
+        findings.check("backup folder", lambda: _writable(application["backup"]["directory"], "backup.directory"))
+    findings.check("disk", lambda: _space([application["path"], application["state_directory"]]))
+
+
+def _programs(runner: Runner, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
+    wanted = ["git", application["php"], "systemctl", *([application["composer"]["program"]] if composer else [])]
+    missing = [program for program in wanted if not runner.find(program)]
+    if backup and not runner.find("zstd"):
+        missing.append("zstd")
+    if missing:
+        raise RollbackError(f"Not installed on this host: {', '.join(missing)}.", next_command="install them")
+
+
+def _units_exist(runner: Runner, names: t.Sequence[str]) -> None:
+    plain = [name for name in names if "*" not in name]
+    if not plain:
+        return
+    shown = runner.run(["systemctl", "show", "--property=Id,Names,LoadState", "--", *plain], timeout=15).stdout
+    loaded: set[str] = set()
+    for block in shown.split("\n\n"):
+        facts = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if facts.get("LoadState") == "loaded":
+            loaded.update(facts.get("Names", "").split())
+    missing = [name for name in plain if _unit(name) not in loaded]
+    if missing:
+        raise RollbackError(
+            f"The profile names units that this host does not have: {', '.join(missing)}.",
+            next_command="systemctl list-unit-files --type=service,timer",
+        )
+
+
+def _unit(name: str) -> str:
+    return (
+        name
+        if "." in name.rsplit("@", 1)[-1] and name.rsplit(".", 1)[-1] in ("service", "timer", "socket", "target")
+        else f"{name}.service"
+    )
+
+
+def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str]) -> None:
+    """Whether sudo lets the user of the connection do what the run will need."""
+    if runner.me == "root":
+        return
+    listed = runner.run(["sudo", "-n", "-l"], check=False, timeout=15)
+    if listed.rc != 0:
+        raise RollbackError(f"{runner.me} may not use sudo without a password: {listed.output}.")
+    if "NOPASSWD: ALL" in listed.stdout and "(ALL" in listed.stdout:
+        return
+    systemctl = runner.path("systemctl")
+    wanted = [
+        f"{systemctl} {verb} {_unit(name)}" for name in stopped if name not in reloaded and "*" not in name for verb in ("stop", "start")
+    ]
+    wanted += [f"{systemctl} reload {_unit(name)}" for name in reloaded]
+    allowed = " ".join(listed.stdout.split())
+    missing = [command for command in wanted if command not in allowed]
+    if missing:
+        raise RollbackError(
+            f"sudoers does not let {runner.me} run: {'; '.join(missing)}.",
+            next_command="compare /etc/sudoers.d with docs/sudoers.md",
+        )
+
+
+def _writable(directory: str, option: str) -> None:
+    place = directory
+    while not os.path.exists(place) and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise RollbackError(
+            f"{option} {directory} cannot be written by the user of the connection.",
+            next_command=f"sudo install -d -o $(id -un) -m 0700 {directory}",
+        )
+
+
+def _space(places: t.Sequence[str]) -> None:
+    for place in places:
+        while not os.path.exists(place):
+            place = os.path.dirname(place)
+        free = free_bytes(place)
+        if free < _SPACE:
+            raise RollbackError(f"Only {free // _MEBIBYTE} MiB are free at {place}; a rollback needs {_SPACE // _MEBIBYTE} MiB.")

@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollback_plan
+short_description: Find out what a rollback would do, and refuse what could not work
+version_added: 0.1.0
+description:
+  - Resolves and verifies the target, computes what would change, and checks the host, all without changing anything.
+  - When no target is given, the newest release tag is taken that is an ancestor of the running commit and does not point at it.
+    Pre-releases and other tags are ignored. A version that was reached by a rollback is not left again by itself.
+  - Migrations that the database has and the target does not know stop the plan unless O(migrations) says what to do.
+  - All failing checks are reported together.
+author:
+  - lastgood contributors (@lastgood)
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: The difference shown is the one that the rollback would make.
+  idempotent:
+    support: full
+options:
+  application:
+    description: The application profile as P(lastgood.rollback.application_profile#module) returns it.
+    type: dict
+    required: true
+  severity:
+    description: The kind of rollback.
+    type: str
+    choices: [emergency, standard]
+    default: standard
+  target:
+    description: Tag or commit to go to. Empty to let the module choose.
+    type: str
+    default: ''
+  migrations:
+    description:
+      - What to do about applied migrations that the target does not know.
+      - V(stop) refuses. V(down) plans to take them down before the switch. V(keep) leaves the schema as it is.
+    type: str
+    choices: [stop, down, keep]
+    default: stop
+  local_changes:
+    description: What to do about tracked files that were changed by hand.
+    type: str
+    choices: [refuse, save]
+    default: refuse
+  backup:
+    description: Whether the database will be backed up.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Plan
+  lastgood.rollback.rollback_plan:
+    application: "{{ rollback_profile }}"
+    target: v1.2.3
+  register: plan
+"""
+
+RETURN = r"""
+target:
+  description: The tag or commit to go to.
+  returned: success
+  type: str
+  sample: v1.2.3
+reason:
+  description: Why it was chosen.
+  returned: success
+  type: str
+nothing_to_do:
+  description: Whether the application is at the target already and no earlier run left anything undone.
+  returned: success
+  type: bool
+pending:
+  description: What an earlier run left undone.
+  returned: success
+  type: list
+  elements: str
+migrations:
+  description: The difference between the database's schema and the target's.
+  returned: success
+  type: dict
+  contains:
+    unknown_to_target:
+      description: Applied migrations the target does not know, with C(name), C(reversible) and C(destructive).
+      type: list
+      elements: dict
+    not_applied:
+      description: Migrations of the target that the database does not have.
+      type: list
+      elements: str
+    down:
+      description: Migrations that will go down, in that order.
+      type: list
+      elements: str
+budgets:
+  description: Seconds that each phase and the whole may take.
+  returned: success
+  type: dict
+checks:
+  description: Names of the checks that passed.
+  returned: success
+  type: list
+  elements: str
+problems:
+  description: What the failing checks found.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command import Runner
+from ..module_utils._plan import Request, compute
+from ..module_utils._wiring import conclude
+
+
+def _work(module: AnsibleModule, runner: Runner) -> dict:
+    return {**compute(runner, Request(**module.params)), "changed": False}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "application": {"type": "dict", "required": True},
+            "severity": {"type": "str", "choices": ["emergency", "standard"], "default": "standard"},
+            "target": {"type": "str", "default": ""},
+            "migrations": {"type": "str", "choices": ["stop", "down", "keep"], "default": "stop"},
+            "local_changes": {"type": "str", "choices": ["refuse", "save"], "default": "refuse"},
+            "backup": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    conclude(module, _work)
+
+
+if __name__ == "__main__":
+    main()
