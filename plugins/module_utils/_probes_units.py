@@ -1,0 +1,130 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._probes import ProbeError
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+
+_PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts", "ActiveEnterTimestampMonotonic")
+_GLOB = frozenset("*?[")
+_SUFFIXES = (".service", ".socket", ".target", ".timer", ".mount", ".path", ".slice", ".scope", ".device", ".swap")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What systemd says about one unit."""
+
+    name: str
+    load: str
+    active: str
+    sub: str
+    result: str
+    restarts: int
+    since: int
+
+    @property
+    def good(self) -> bool:
+        return self.load == "loaded" and self.active == "active"
+
+    @property
+    def state(self) -> str:
+        if self.load != "loaded":
+            return self.load
+        why = f", {self.result}" if self.result not in ("", "success") else ""
+        return f"{self.active} ({self.sub}{why})"
+
+
+def full_name(name: str) -> str:
+    """A unit's name with its kind; a service when none is said."""
+    return name if name.endswith(_SUFFIXES) else f"{name}.service"
+
+
+def is_pattern(name: str) -> bool:
+    return not _GLOB.isdisjoint(name)
+
+
+def parse(text: str) -> list[Unit]:
+    """The units in the output of systemctl show, in its order."""
+    blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in text.strip().split("\n\n")]
+    return [_unit(block) for block in blocks if block]
+
+
+def _unit(block: t.Mapping[str, str]) -> Unit:
+    return Unit(
+        name=block.get("Id", ""),
+        load=block.get("LoadState", ""),
+        active=block.get("ActiveState", ""),
+        sub=block.get("SubState", ""),
+        result=block.get("Result", ""),
+        restarts=_number(block.get("NRestarts")),
+        since=_number(block.get("ActiveEnterTimestampMonotonic")),
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0
+
+
+def fault(asked: t.Sequence[str], exact: t.Sequence[Unit], matched: t.Sequence[Unit], minimum: int | None) -> str | None:
+    """What is wrong with the units found: exact stand in the order asked, matched come from the patterns."""
+    if len(exact) != len(asked):
+        return f"systemctl described {len(exact)} of {len(asked)} units"
+    bad = [f"{name} is {unit.state}" for name, unit in zip(asked, exact) if not unit.good]
+    if bad:
+        return ", ".join(bad)
+    running = sum(unit.good for unit in (*exact, *matched))
+    if minimum is not None and running < minimum:
+        names = ", ".join(f"{unit.name} is {unit.state}" for unit in matched if not unit.good)
+        return f"{running} units are active, expected at least {minimum}{f': {names}' if names else ''}"
+    return None
+
+
+def restarted(before: t.Mapping[str, Unit], now: t.Sequence[Unit]) -> list[str]:
+    """Units that are active now and then, but not without a break."""
+    return [
+        unit.name
+        for unit in now
+        if unit.name in before
+        and unit.good
+        and before[unit.name].good
+        and (unit.since != before[unit.name].since or unit.restarts > before[unit.name].restarts)
+    ]
+
+
+class UnitsProbe:
+    """Asks systemd for all units in one call and notices restarts between two calls."""
+
+    def __init__(self, runner: Runner, names: t.Sequence[str], minimum_active: int | None) -> None:
+        wanted = list(dict.fromkeys(full_name(name) for name in names))
+        self._runner = runner
+        self._exact = [name for name in wanted if not is_pattern(name)]
+        self._patterns = [name for name in wanted if is_pattern(name)]
+        self._minimum = minimum_active if minimum_active is not None or not self._patterns else 1
+        self._before: dict[str, Unit] = {}
+
+    def __call__(self, seconds: float) -> dict[str, t.Any]:
+        argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *self._exact, *self._patterns]
+        units = parse(self._runner.run(argv, timeout=seconds).stdout)
+        exact, matched = units[: len(self._exact)], units[len(self._exact) :]
+        values = {
+            "active": sum(unit.good for unit in units),
+            "units": {unit.name: unit.state for unit in units},
+            "restarts": {unit.name: unit.restarts for unit in units if unit.restarts},
+        }
+        problem = fault(self._exact, exact, matched, self._minimum)
+        again = restarted(self._before, units)
+        self._before = {unit.name: unit for unit in units}
+        if problem is None and again:
+            problem = f"restarted between two checks: {', '.join(again)}"
+        if problem is not None:
+            raise ProbeError(problem, values)
+        return values

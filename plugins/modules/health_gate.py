@@ -1,0 +1,508 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: health_gate
+short_description: Decide by evidence whether an application is healthy
+version_added: 0.1.0
+author: lastgood contributors (!UNKNOWN)
+description:
+  - Asks a list of probes at the same time, round after round, until every one has been good several times in a row
+    or a deadline is over.
+  - The gate runs on the managed host itself and needs nothing but Python there.
+  - It never passes without data. An empty list of probes, an answer that cannot be read, a query without a result
+    and a log that does not exist are failures.
+  - It asks an application that is in Laravel's maintenance mode from behind it, by the bypass secret that is on the host.
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode the probes that only read are asked once and reported. Probes that write are left out and named in
+        RV(skipped_probes). The task does not fail, since what the gate would judge has not been done.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    details:
+      - A probe that writes removes again what it wrote.
+options:
+  probes:
+    description:
+      - What to ask. Options that do not belong to the type of a probe are refused.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: What the probe is called in messages and results; each name only once.
+        type: str
+        required: true
+      type:
+        description:
+          - The kind of probe.
+          - V(http) asks a page.
+          - V(tcp) opens a connection.
+          - V(units) asks systemd.
+        type: str
+        required: true
+        choices: [http, tcp, units]
+      required:
+        description: Whether the gate can fail because of this probe. Otherwise it is only reported.
+        type: bool
+        default: true
+      successes:
+        description:
+          - How often in a row this probe must be good.
+          - The default is O(successes), or V(1) for a probe that writes, which is not asked again once it was good.
+        type: int
+      timeout:
+        description: Seconds that one request may take, instead of O(timeout).
+        type: float
+      url:
+        description: The address to ask, for O(probes[].type=http).
+        type: str
+      path:
+        description: The address to ask, counted from O(base_url), for O(probes[].type=http).
+        type: str
+      method:
+        description: The HTTP method, for O(probes[].type=http). The default is V(GET). All but V(GET) and V(HEAD) count as writing.
+        type: str
+      headers:
+        description: Headers to send, for O(probes[].type=http).
+        type: dict
+      body:
+        description:
+          - What to send, for O(probes[].type=http). A text is sent as it is, anything else as JSON.
+          - Here, in the address, the headers and O(probes[].form) the word V({unique}) stands for a mark that is
+            different at every attempt and starts with V(lastgood-), and V({token}) for what O(probes[].token) found.
+        type: raw
+      form:
+        description: Form fields to send, for O(probes[].type=http).
+        type: dict
+      token:
+        description:
+          - A page to ask first, with the same cookies, to find a token in it, such as the CSRF token of a form.
+          - For O(probes[].type=http).
+        type: dict
+        suboptions:
+          url:
+            description: The address of the page.
+            type: str
+          path:
+            description: The address of the page, counted from that of the probe.
+            type: str
+          headers:
+            description: Headers to send.
+            type: dict
+          pattern:
+            description: Regular expression whose first group is the token. The default finds Laravel's hidden field C(_token).
+            type: str
+      cleanup:
+        description:
+          - A request that removes what the probe wrote, sent also when the answer was wrong or missing.
+          - V({unique}) and V({token}) are the ones of the probe. Any other word in braces is a dotted path
+            into the JSON of the probe's answer, such as V({id}) or V({data.id}).
+          - When this fails, so does the probe, and it is not asked again.
+          - For O(probes[].type=http).
+        type: dict
+        suboptions:
+          url:
+            description: The address to send it to.
+            type: str
+          path:
+            description: The address to send it to, counted from that of the probe.
+            type: str
+          method:
+            description: The HTTP method.
+            type: str
+            default: DELETE
+          headers:
+            description: Headers to send.
+            type: dict
+          body:
+            description: What to send. A text is sent as it is, anything else as JSON.
+            type: raw
+          form:
+            description: Form fields to send.
+            type: dict
+          status:
+            description: The status codes that mean that it is gone.
+            type: list
+            elements: int
+            default: [200, 202, 204]
+      connect_to:
+        description: Instead of O(connect_to), for O(probes[].type=http).
+        type: str
+      verify_tls:
+        description: Instead of O(verify_tls), for O(probes[].type=http).
+        type: bool
+      bypass:
+        description:
+          - Whether to go through maintenance mode when O(maintenance_file) exists, for O(probes[].type=http).
+          - The default is V(true). With V(false) the probe sees what users see.
+        type: bool
+      status:
+        description: Status codes that are good, for O(probes[].type=http). The default is V([200]). Redirects are not followed.
+        type: list
+        elements: int
+      response_headers:
+        description:
+          - Headers that the answer must have, each with the accepted value or a list of accepted values, compared exactly.
+          - For O(probes[].type=http). A header that holds the version is the proof of which one runs.
+        type: dict
+      json:
+        description: Dotted paths into the JSON of the answer with the values they must have, for O(probes[].type=http).
+        type: dict
+      contains:
+        description: Texts that the answer must contain, for O(probes[].type=http).
+        type: list
+        elements: str
+      lacks:
+        description: Texts that the answer must not contain, for O(probes[].type=http).
+        type: list
+        elements: str
+      maximum_seconds:
+        description: Every answer must be complete in less time than this, for O(probes[].type=http).
+        type: float
+      samples:
+        description: Requests that make one attempt, for O(probes[].type=http). The default is V(1).
+        type: int
+      host:
+        description: Where to connect, for O(probes[].type=tcp). The default is V(127.0.0.1).
+        type: str
+      port:
+        description: Where to connect, for O(probes[].type=tcp).
+        type: int
+      units:
+        description:
+          - Units that must be active without a restart between two rounds, for O(probes[].type=units).
+          - A name may have C(*), C(?) or C([]). Of the units that such a pattern finds, O(probes[].minimum_active) must be active.
+        type: list
+        elements: str
+      minimum_active:
+        description: How many of the units must be active at least, for O(probes[].type=units). With a pattern the default is V(1).
+        type: int
+  mode:
+    description:
+      - With V(gate) the task succeeds as soon as every probe has been good O(successes) times in a row, and fails at the O(deadline).
+      - With V(watch) the probes are asked for O(duration) seconds. It fails as soon as one was bad O(failures) times in a row.
+      - With V(measure) every probe is asked once and the answers are reported. The task does not fail because of them.
+    type: str
+    choices: [gate, watch, measure]
+    default: gate
+  successes:
+    description: How often in a row each probe must be good.
+    type: int
+    default: 2
+  failures:
+    description: O(mode=watch) fails when a probe was bad this often in a row.
+    type: int
+    default: 3
+  interval:
+    description: Seconds between two rounds.
+    type: float
+    default: 0.2
+  deadline:
+    description: Seconds after which O(mode=gate) gives up.
+    type: float
+    default: 30
+  duration:
+    description: Seconds that O(mode=watch) lasts.
+    type: float
+    default: 300
+  timeout:
+    description: Seconds that one request of a probe may take.
+    type: float
+    default: 5
+  base_url:
+    description: The address of the application, for probes that only give a path.
+    type: str
+  connect_to:
+    description:
+      - Connect to this address, with or without a port, instead of looking up the host of the URL, which is still sent
+        as the Host header. So a virtual host can be asked on the machine itself.
+    type: str
+  verify_tls:
+    description: Whether certificates must be valid.
+    type: bool
+    default: true
+  maintenance_file:
+    description:
+      - The file that Laravel writes when it goes down, C(storage/framework/down) in the application.
+      - If it exists, its secret lets the HTTP probes through. If it has none, the gate fails.
+    type: path
+  maintenance_user:
+    description: The user who may read O(maintenance_file). The default is the user who runs the module.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Let nobody in before the application works behind maintenance mode
+  lastgood.rollback.health_gate:
+    base_url: http://chom.test
+    connect_to: 127.0.0.1
+    maintenance_file: /var/www/chom/storage/framework/down
+    maintenance_user: www-data
+    probes:
+      - name: ready
+        type: http
+        path: /health/ready
+        json:
+          status: ok
+      - name: version
+        type: http
+        path: /health/basic
+        response_headers:
+          X-App-Version: 1.2.3
+      - name: login page
+        type: http
+        path: /login
+        contains: [csrf]
+      - name: sign-up
+        type: http
+        method: POST
+        path: /api/users
+        body:
+          name: "{unique}"
+          email: "{unique}@example.invalid"
+        status: [201]
+        cleanup:
+          path: /api/users/{id}
+      - name: services
+        type: units
+        units: [nginx, php8.4-fpm, mariadb, redis-server, chom-queue-worker]
+
+- name: Watch the application for five minutes after it was opened again
+  lastgood.rollback.health_gate:
+    mode: watch
+    duration: 300
+    interval: 5
+    probes:
+      - name: home
+        type: http
+        url: https://chom.example.com/
+        samples: 10
+        maximum_seconds: 1
+"""
+
+RETURN = r"""
+passed:
+  description: Whether every required probe was good.
+  returned: always
+  type: bool
+  sample: true
+rounds:
+  description: How often the probes were asked.
+  returned: when the probes were asked
+  type: int
+  sample: 2
+availability:
+  description: Percent of good answers among all that the required probes gave.
+  returned: when the probes were asked
+  type: float
+  sample: 100.0
+probes:
+  description: What each probe found.
+  returned: when the probes were asked
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      sample: home
+    type:
+      description: Its type.
+      type: str
+      sample: http
+    required:
+      description: Whether the gate can fail because of it.
+      type: bool
+      sample: true
+    passed:
+      description: Whether its last answers were good, often enough in a row.
+      type: bool
+      sample: true
+    attempts:
+      description: How often it was asked.
+      type: int
+      sample: 2
+    successes:
+      description: How often it was good.
+      type: int
+      sample: 2
+    last_error:
+      description: Its last failure, also when it is good by now.
+      type: str
+      sample: status 503, expected 200
+    values:
+      description: What it measured last.
+      type: dict
+      sample:
+        status: 200
+        samples: 2
+        minimum_seconds: 0.0121
+        median_seconds: 0.0134
+        maximum_seconds: 0.0147
+skipped_probes:
+  description: The probes that were left out because they write.
+  returned: in check mode
+  type: list
+  elements: str
+  sample: [sign-up]
+seconds:
+  description: How long the module took.
+  returned: always
+  type: float
+  sample: 0.312
+started:
+  description: When the module began.
+  returned: always
+  type: str
+  sample: "2026-11-22T03:04:05.678Z"
+finished:
+  description: When the module ended.
+  returned: always
+  type: str
+  sample: "2026-11-22T03:04:05.990Z"
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _probes, _probes_options
+from ..module_utils._clock import Clock
+from ..module_utils._command import Runner
+from ..module_utils._errors import RollbackError
+from ..module_utils._wiring import conclude
+
+_ADDRESS: dict[str, t.Any] = {"url": {"type": "str"}, "path": {"type": "str"}, "headers": {"type": "dict"}}
+_CONTENT: dict[str, t.Any] = {"body": {"type": "raw"}, "form": {"type": "dict"}}
+_ONE_ADDRESS: dict[str, t.Any] = {"mutually_exclusive": [("url", "path")]}
+_ONE_CONTENT: dict[str, t.Any] = {"mutually_exclusive": [("url", "path"), ("body", "form")]}
+
+_PROBE: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "type": {"type": "str", "required": True, "choices": ["http", "tcp", "units"]},
+    "required": {"type": "bool", "default": True},
+    "successes": {"type": "int"},
+    "timeout": {"type": "float"},
+    **_ADDRESS,
+    **_CONTENT,
+    "method": {"type": "str"},
+    "token": {
+        "type": "dict",
+        "no_log": False,
+        "options": {**_ADDRESS, "pattern": {"type": "str"}},
+        **_ONE_ADDRESS,
+    },
+    "cleanup": {
+        "type": "dict",
+        "options": {
+            **_ADDRESS,
+            **_CONTENT,
+            "method": {"type": "str", "default": "DELETE"},
+            "status": {"type": "list", "elements": "int", "default": [200, 202, 204]},
+        },
+        **_ONE_CONTENT,
+    },
+    "connect_to": {"type": "str"},
+    "verify_tls": {"type": "bool"},
+    "bypass": {"type": "bool"},
+    "status": {"type": "list", "elements": "int"},
+    "response_headers": {"type": "dict"},
+    "json": {"type": "dict"},
+    "contains": {"type": "list", "elements": "str"},
+    "lacks": {"type": "list", "elements": "str"},
+    "maximum_seconds": {"type": "float"},
+    "samples": {"type": "int"},
+    "host": {"type": "str"},
+    "port": {"type": "int"},
+    "units": {"type": "list", "elements": "str"},
+    "minimum_active": {"type": "int"},
+}
+
+_ARGUMENTS: dict[str, t.Any] = {
+    "probes": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": _PROBE,
+        "required_if": [("type", "http", ("url", "path"), True), ("type", "tcp", ("port",)), ("type", "units", ("units",))],
+        **_ONE_CONTENT,
+    },
+    "mode": {"type": "str", "choices": ["gate", "watch", "measure"], "default": "gate"},
+    "successes": {"type": "int", "default": 2},
+    "failures": {"type": "int", "default": 3},
+    "interval": {"type": "float", "default": 0.2},
+    "deadline": {"type": "float", "default": 30},
+    "duration": {"type": "float", "default": 300},
+    "timeout": {"type": "float", "default": 5},
+    "base_url": {"type": "str"},
+    "connect_to": {"type": "str"},
+    "verify_tls": {"type": "bool", "default": True},
+    "maintenance_file": {"type": "path"},
+    "maintenance_user": {"type": "str"},
+}
+
+_SURROUNDINGS = (
+    "base_url",
+    "connect_to",
+    "verify_tls",
+    "timeout",
+    "successes",
+    "maintenance_file",
+    "maintenance_user",
+)
+_CLOCK = Clock()
+
+
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
+    options = module.params
+    _probes_options.check(options["probes"])
+    asked = [probe for probe in options["probes"] if not (module.check_mode and _probes_options.writes(probe))]
+    around = _probes_options.Surroundings(
+        runner=runner,
+        clock=_CLOCK,
+        keep_secret=module.no_log_values.add,
+        **{name: options[name] for name in _SURROUNDINGS},
+    )
+    outcome = _ask(_probes_options.build(asked, around), options, only_once=module.check_mode)
+    facts = {
+        "changed": False,
+        "passed": outcome.passed,
+        "rounds": outcome.rounds,
+        "availability": outcome.availability,
+        "probes": [tally.as_result() for tally in outcome.tallies],
+    }
+    if module.check_mode:
+        facts["skipped_probes"] = [probe["name"] for probe in options["probes"] if probe not in asked]
+    elif not outcome.passed and options["mode"] != "measure":
+        raise RollbackError(outcome.summary, facts=facts)
+    return {**facts, "msg": outcome.summary}
+
+
+def _ask(probes: t.Sequence[_probes.Probe], options: dict[str, t.Any], *, only_once: bool) -> _probes.Outcome:
+    means: dict[str, t.Any] = {"clock": _CLOCK, "together": _probes.Threads()}
+    if only_once or options["mode"] == "measure":
+        return _probes.once(probes, **means)
+    if options["mode"] == "watch":
+        limits = {name: options[name] for name in ("duration", "interval", "failures")}
+        return _probes.while_good(probes, **limits, **means)
+    return _probes.until_good(probes, deadline=options["deadline"], interval=options["interval"], **means)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=_ARGUMENTS, supports_check_mode=True)
+    conclude(module, _work)
+
+
+if __name__ == "__main__":
+    main()
