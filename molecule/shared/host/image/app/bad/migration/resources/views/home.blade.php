@@ -1,0 +1,16 @@
+@extends('layout')
+@section('title', 'Welcome')
+@section('content')
+    <p>Hosting {{ $sites }} sites of {{ $organizations }} organizations for {{ $users }} users.</p>
+    <p>
+        @foreach ($plans as $plan => $total)
+            {{ $plan }}: {{ $total }}
+        @endforeach
+    </p>
+    <ul>
+        @foreach ($newest as $user)
+            <li>{{ $user->full_name }}</li>
+        @endforeach
+    </ul>
+    <p><a href="/login">Log in</a></p>
+@endsection

@@ -1,0 +1,5 @@
+<?php
+
+return [
+    'theme' => env('CHOM_THEME', 'classic'),
+];
