@@ -1,0 +1,239 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ._clock import Clock, Countdown
+from ._errors import RollbackError
+from ._run import read_json, write_json
+from ._units import Systemd
+from ._wiring import utc
+
+if t.TYPE_CHECKING:
+    from ._units import Order, Unit
+
+_VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
+_PAUSE = 0.1
+_LIMIT = "start-limit-hit"
+_AFTER_KILL = 10.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to become of which units."""
+
+    state: str
+    names: t.Sequence[str]
+    reload: t.Sequence[str]
+    remember: str | None
+    remembered: bool
+    drain_timeout: float
+    on_timeout: str
+    timeout: float
+    settle: float
+
+
+@dataclass
+class Outcome:
+    """What was (or would be) done to which unit, and what the units were doing before and after."""
+
+    before: dict[str, Unit]
+    actions: dict[str, str] = field(default_factory=dict)
+    after: dict[str, Unit] = field(default_factory=dict)
+    remembered: list[str] = field(default_factory=list)
+    waited: float = 0.0
+
+    @property
+    def ran(self) -> list[str]:
+        return [name for name, unit in self.before.items() if unit.wanted]
+
+
+class Group:
+    """Units that are stopped, started and proven together."""
+
+    def __init__(self, systemd: Systemd, clock: Clock, *, check_mode: bool) -> None:
+        self._systemd = systemd
+        self._clock = clock
+        self._check_mode = check_mode
+
+    def bring(self, request: Request) -> Outcome:
+        return self._stop(request) if request.state == "stopped" else self._start(request)
+
+    def _look(self, names: t.Sequence[str], *, to_start: bool) -> dict[str, Unit]:
+        units = self._systemd.show(names)
+        bad = [f"{name} ({unit.load})" for name, unit in units.items() if unit.load != "loaded" and (to_start or unit.load == "not-found")]
+        if bad:
+            raise RollbackError(
+                f"This host cannot {'start' if to_start else 'stop'} units that it does not have: {', '.join(bad)}.",
+                next_command="systemctl list-unit-files",
+            )
+        return units
+
+    # Stopping
+
+    def _stop(self, request: Request) -> Outcome:
+        names = self._systemd.expand(request.names)
+        outcome = Outcome(self._look(names, to_start=False))
+        for name, unit in outcome.before.items():
+            if not unit.gone:
+                outcome.actions[name] = "wait" if unit.errand else "stop"
+        earlier = recall(request.remember)
+        outcome.remembered = sorted({*earlier, *outcome.ran}) if request.remember else []
+        if self._check_mode:
+            return outcome
+        if request.remember and set(outcome.remembered) != set(earlier):
+            write_json(request.remember, {"units": outcome.remembered, "at": utc()})
+        started = self._clock.monotonic()
+        outcome.after = self._drain(request, outcome)
+        outcome.waited = self._clock.monotonic() - started
+        return outcome
+
+    def _drain(self, request: Request, outcome: Outcome) -> dict[str, Unit]:
+        """Stop all at once, let each finish what it is doing, and see that all are gone."""
+        left = Countdown(self._clock, request.drain_timeout)
+        orders = [("stop", name) for name, action in outcome.actions.items() if action == "stop"]
+        answers = self._systemd.order(orders, left.seconds, self._clock)
+        refused = [f"{name}: {done.output}" for name, done in answers.items() if done is not None and done.rc != 0]
+        if refused:
+            raise RollbackError(
+                f"systemctl could not stop {'; '.join(refused)}.", state=self._start_again(outcome), facts=facts(outcome, request)
+            )
+        watched = list(dict.fromkeys([*outcome.before, *(other for unit in outcome.before.values() for other in unit.triggers)]))
+        now: dict[str, Unit] = {}
+        for _round in left.rounds(_PAUSE):
+            now = self._systemd.show(watched)
+            if all(unit.gone for unit in now.values()):
+                return {name: now[name] for name in outcome.before}
+        return self._overdue(request, outcome, watched, now)
+
+    def _overdue(self, request: Request, outcome: Outcome, watched: list[str], now: dict[str, Unit]) -> dict[str, Unit]:
+        busy = [name for name, unit in now.items() if not unit.gone]
+        if request.on_timeout == "kill":
+            for name in busy:
+                self._systemd.kill(now[name])
+                outcome.actions[name] = "kill"
+            for _round in Countdown(self._clock, _AFTER_KILL).rounds(_PAUSE):
+                now = self._systemd.show(watched)
+                if all(unit.gone for unit in now.values()):
+                    return {name: now[name] for name in outcome.before}
+        raise RollbackError(
+            f"Still busy after {request.drain_timeout:g} s: {', '.join(f'{name} is {now[name].state}' for name in busy)}.",
+            state=self._start_again(outcome),
+            next_command="wait for the job, raise drain_timeout, or set on_timeout to kill",
+            facts=facts(outcome, request),
+        )
+
+    def _start_again(self, outcome: Outcome) -> str:
+        """Undo a stop that did not succeed; a unit that is still ending is started by systemd when it has ended."""
+        stopped = [name for name, action in outcome.actions.items() if action in ("stop", "kill") and name in outcome.before]
+        answers = self._systemd.order([("start", name) for name in stopped], 3.0, self._clock)
+        failed = [name for name, done in answers.items() if done is not None and done.rc != 0]
+        waiting = [name for name, done in answers.items() if done is None]
+        if failed:
+            return f"Could not be started again: {', '.join(failed)}."
+        if waiting:
+            return f"What was stopped runs again, {', '.join(waiting)} as soon as the job is done."
+        return "What was stopped runs again."
+
+    # Starting
+
+    def _start(self, request: Request) -> Outcome:
+        kept = recall(request.remember) if request.remembered else []
+        names = list(dict.fromkeys([*self._systemd.expand(request.names), *kept]))
+        reload = self._systemd.expand(request.reload)
+        outcome = Outcome(self._look(list(dict.fromkeys([*reload, *names])), to_start=True), remembered=kept)
+        for name in names:
+            if request.state != "started" or not outcome.before[name].good:
+                outcome.actions[name] = _VERBS[request.state]
+        for name in reload:
+            outcome.actions[name] = "reload"
+        for name, action in outcome.actions.items():
+            if action == "reload" and not outcome.before[name].good:
+                outcome.actions[name] = "restart"  # what does not run cannot be reloaded
+        if self._check_mode:
+            return outcome
+        started = self._clock.monotonic()
+        outcome.after = self._prove(request, outcome)
+        outcome.waited = self._clock.monotonic() - started
+        if request.remembered and request.remember and os.path.exists(request.remember):
+            os.unlink(request.remember)
+        return outcome
+
+    def _prove(self, request: Request, outcome: Outcome) -> dict[str, Unit]:
+        """Give the orders, then watch until every unit has run for a while without a restart."""
+        left = Countdown(self._clock, request.timeout)
+        orders: list[Order] = [(verb, name) for name, verb in outcome.actions.items()]
+        answers = self._systemd.order(orders, left.seconds, self._clock)
+        marks: dict[str, t.Any] = {}
+        since = self._clock.monotonic()
+        now = outcome.before
+        for _round in left.rounds(max(_PAUSE, request.settle / 2)) if orders else ():
+            now = self._systemd.show(list(outcome.before))
+            self._retry([name for name, unit in now.items() if unit.result == _LIMIT and unit.active == "failed"], left)
+            broken = [name for name, unit in now.items() if unit.active == "failed" and unit.result != _LIMIT]
+            if broken:
+                break
+            if {name: unit.mark for name, unit in now.items()} != marks:
+                marks, since = {name: unit.mark for name, unit in now.items()}, self._clock.monotonic()
+            if all(unit.good for unit in now.values()) and self._clock.monotonic() - since >= request.settle:
+                break
+        self._accept(outcome, now, answers, request)
+        return now
+
+    def _retry(self, names: t.Sequence[str], left: Countdown) -> None:
+        """systemd gave up on these before we came: clear that if sudo lets us, else wait until it may start them again."""
+        if not names:
+            return
+        self._systemd.order([("reset-failed", name) for name in names], left.remaining, self._clock)
+        self._systemd.order([("start", name) for name in names], left.remaining, self._clock)
+
+    def _accept(self, outcome: Outcome, now: dict[str, Unit], answers: t.Mapping[str, t.Any], request: Request) -> None:
+        bad = [name for name, unit in now.items() if not unit.good]
+        bad += [name for name, done in answers.items() if name not in bad and done is not None and done.rc != 0]
+        bad += [name for name, action in outcome.actions.items() if name not in bad and now[name].since <= outcome.before[name].since]
+        if not bad:
+            return
+        outcome.after = now
+        said = "; ".join(self._why(name, outcome.actions.get(name, ""), now[name], answers.get(name)) for name in bad)
+        raise RollbackError(
+            f"Not running as they should: {said}.",
+            state=f"{len(now) - len(bad)} of {len(now)} units run.",
+            next_command=f"systemctl status {' '.join(bad)}",
+            facts=facts(outcome, request),
+        )
+
+    def _why(self, name: str, action: str, unit: Unit, done: t.Any) -> str:
+        told = f", systemctl {action}: {done.output}" if done is not None and done.rc != 0 and done.output else ""
+        words = self._systemd.last_words(name) if not unit.good else ""
+        return f"{name} is {unit.state}{told}{f', its journal ends with: {words}' if words else ''}"
+
+
+def recall(path: str | None) -> list[str]:
+    """The units that an earlier stop remembered."""
+    found = (read_json(path) or {}).get("units", []) if path else []
+    return [str(name) for name in found]
+
+
+def facts(outcome: Outcome, request: Request) -> dict[str, t.Any]:
+    """What the module returns about its units."""
+    forecast = {"stop": "inactive", "wait": "inactive", "kill": "inactive"}
+    units = {}
+    for name, unit in outcome.before.items():
+        action = outcome.actions.get(name)
+        seen = outcome.after.get(name)
+        after = seen.state if seen else forecast.get(action, "active") if action else unit.state
+        units[name] = {"before": unit.state, "after": after, "action": action or "none"}
+    return {
+        "state": request.state,
+        "units": units,
+        "ran": outcome.ran,
+        "remembered": outcome.remembered,
+        "waited": round(outcome.waited, 3),
+    }
