@@ -3,17 +3,50 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+TARGET ?=
+SCENARIO ?=
 
-.PHONY: help setup link clean
+.PHONY: help setup lint types units compatibility sanity docs integration molecule test coverage changelog clean
 
 help: ## this list
-	@grep -hE '^[a-z_]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
+	@grep -hE '^[a-z_]+:.*##' Makefile | sed -E 's/:[^#]*## /|/' | column -t -s '|'
 
-setup: ## install everything the other targets need (.venv) and link the checkout
+setup: ## install everything the other targets need (.venv) and let Ansible find this checkout
 	@tests/tools/setup.sh
 
-link: ## let Ansible find this checkout as lastgood.rollback
-	@tests/tools/link.sh
+lint: setup ## ruff, ansible-lint (production), yamllint, shellcheck, changelog fragments
+	@tests/tools/lint.sh
 
-clean: ## remove all that make made
+types: setup ## mypy, strict
+	@tests/tools/types.sh
+
+units: setup ## unit tests with branch coverage
+	@tests/tools/units.sh
+
+compatibility: setup ## unit tests and playbook syntax on the oldest and the newest ansible-core
+	@for which in oldest newest; do tests/tools/compatibility.sh $$which || test $$? = 77; done
+
+sanity: setup ## ansible-test sanity, without an ignore file
+	@tests/tools/sanity.sh
+
+docs: setup ## check the documentation and build the site into build/docs
+	@tests/tools/docs.sh
+
+integration: setup ## the modules on a real host; one of them with TARGET=name
+	@tests/tools/integration.sh $(TARGET)
+
+molecule: setup ## whole rollbacks on real hosts; one scenario with SCENARIO=name
+	@tests/tools/molecule.sh $(SCENARIO)
+
+test: setup ## everything above
+	@.venv/bin/python tests/tools/test_all.py
+
+coverage: setup ## which requirement the last test run showed: docs/coverage.md, build/coverage.json
+	@.venv/bin/python tests/tools/coverage.py
+
+changelog: setup ## write CHANGELOG.md for the version in galaxy.yml from the fragments
+	@.venv/bin/antsibull-changelog release --update-existing --reload-plugins --refresh
+
+clean: ## remove all that make made, containers and images too
+	@if type -P podman >/dev/null; then molecule/shared/host/chomhost destroy --all; podman images --quiet --filter reference='localhost/lastgood-*' | sort -u | xargs --no-run-if-empty podman rmi --force; fi
 	rm -rf .venv .cache .ansible build tests/output

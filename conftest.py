@@ -14,13 +14,14 @@ import json
 import os
 import pathlib
 import re
+import typing as t
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parent
 RECORDS = ROOT / "build/requirements"
 _PROPERTY = "requirement"
-_outcomes: dict[str, dict[str, list[str]]] = {}
+_outcomes: dict[str, dict[str, list[str]]] = {}  # by test
 
 
 def known() -> set[str]:
@@ -51,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     for key, value in report.user_properties:
         if key == _PROPERTY:
-            name, identifiers = value
+            name, identifiers = t.cast("tuple[str, list[str]]", value)
             record = _outcomes.setdefault(name, {"requirements": identifiers, "outcomes": []})
             if report.when == "call" or report.outcome != "passed":
                 record["outcomes"].append(report.outcome)

@@ -31,7 +31,8 @@ class Carriers:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
-            for _key, (name, identifiers) in item.user_properties:
+            for _key, value in item.user_properties:
+                name, identifiers = t.cast("tuple[str, list[str]]", value)
                 for identifier in identifiers:
                     self.tests.setdefault(identifier, set()).add(name)
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Install what `make` needs: two Debian packages when missing, .venv, and the link by which Ansible finds this checkout.
+# Install what `make` needs: the few Debian packages that are missing, .venv, and the link by which Ansible finds this checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 missing=()
 tests/tools/find_python.sh 3.11 3.12 3.13 3.14 >/dev/null || missing+=(python3-venv)
-for program in git shellcheck; do
-    type -P "$program" >/dev/null || missing+=("$program")
+for package in git:git shellcheck:shellcheck ssh:openssh-client; do
+    type -P "${package%:*}" >/dev/null || missing+=("${package#*:}")
 done
 if ((${#missing[@]})); then
     if ((EUID != 0)) || ! type -P apt-get >/dev/null; then

@@ -20,7 +20,7 @@ try:
 except ImportError:  # ansible-core before 2.19
 
     @contextlib.contextmanager
-    def patch_module_args(args: dict[str, t.Any]) -> t.Iterator[None]:
+    def patch_module_args(args: dict[str, t.Any] | None = None) -> t.Iterator[None]:
         before = basic._ANSIBLE_ARGS
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
         try:

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules on real programs: one test for each of ansible-test's targets, to say which requirements it shows.
+
+`make integration` starts the host that they run on, with nothing but these tests on it.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+requirement = pytest.mark.requirement
+
+
+def run_target(name: str) -> None:
+    here = f"origin:python={sys.version_info.major}.{sys.version_info.minor}"
+    there = f"ssh:deploy@{os.environ['INTEGRATION_HOST']},python=3.13"
+    command = ["tests/tools/ansible_test.sh", "integration", "--color", "no", "--controller", here, "--target", there, name]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        pytest.fail(done.stdout[-8000:], pytrace=False)

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run every check, in two lanes side by side, and sum up: each part's whole output appears when it ends.
+
+A part that ends with status 77 was skipped, and its last line says why.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+
+ROOT = pathlib.Path(__file__).parents[2]
+LOGS = ROOT / "build/logs"
+SKIPPED = 77
+LANES = (
+    ("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity"),
+    ("integration", "molecule"),
+)
+
+
+class Part(t.NamedTuple):
+    name: str
+    result: str
+    seconds: float
+    remark: str
+
+
+def remark(lines: list[str]) -> str:
+    """What pytest counted, and everything that was left out."""
+    counted = [found.group() for line in lines if (found := re.search(r"\d+ (passed|failed)\b[^=]*", line))][-1:]
+    left_out = [line for line in lines if line.startswith("skipped:")]
+    return "; ".join(text.strip() for text in counted + left_out)
+
+
+class Suite:
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.printing = threading.Lock()
+
+    def say(self, text: str) -> None:
+        print(f"[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
+
+    def run(self, name: str) -> Part:
+        with self.printing:
+            self.say(f"{name} starts")
+        script, *arguments = name.split()
+        log = LOGS / f"{name.replace(' ', '-')}.log"
+        started = time.monotonic()
+        with log.open("w") as file:
+            done = subprocess.run(
+                [f"tests/tools/{script}.sh", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False
+            )
+        seconds = time.monotonic() - started
+        result = {0: "passed", SKIPPED: "skipped"}.get(done.returncode, "failed")
+        text = log.read_text(errors="replace")
+        with self.printing:
+            print(f"\n===== {name}: output =====\n{text}", end="" if text.endswith("\n") else "\n")
+            self.say(f"===== {name}: {result} after {seconds:.0f} s =====\n")
+        return Part(name, result, seconds, remark(text.splitlines()))
+
+    def lane(self, names: tuple[str, ...]) -> list[Part]:
+        return [self.run(name) for name in names]
+
+
+def main() -> int:
+    shutil.rmtree(LOGS, ignore_errors=True)
+    shutil.rmtree(ROOT / "build/requirements", ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    suite = Suite()
+    with concurrent.futures.ThreadPoolExecutor(len(LANES)) as pool:
+        parts = [part for lane in pool.map(suite.lane, LANES) for part in lane]
+    requirements = subprocess.run([sys.executable, "tests/tools/coverage.py"], cwd=ROOT, check=False)
+    print()
+    for part in parts:
+        print(f"{part.name:22} {part.result:8} {part.seconds:5.0f} s  {part.remark}")
+    count = {result: sum(part.result == result for part in parts) for result in ("passed", "failed", "skipped")}
+    print(", ".join(f"{number} {result}" for result, number in count.items()))
+    return 1 if count["failed"] or requirements.returncode else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Unit tests with branch coverage of plugins/; arguments go to pytest.
+set -euo pipefail
+# shellcheck source=tests/tools/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+pytest -q --cov --cov-report=term tests/unit "$@"
