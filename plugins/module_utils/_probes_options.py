@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from ._probes import Ask, Probe
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._probes_monitoring import Service
 
 Options = t.Mapping[str, t.Any]
 
@@ -26,10 +28,30 @@ _HTTP = {
     "url", "path", "method", "headers", "body", "form", "token", "cleanup", "connect_to", "verify_tls", "bypass",
     "status", "response_headers", "json", "contains", "lacks", "maximum_seconds", "samples",
 }  # fmt: skip
+_LIMITS = {"expected", "minimum", "maximum"}
+_SERVICE = {"url", "headers", "connect_to", "verify_tls"}
 _OPTIONS_OF = {
     "http": _HTTP,
     "tcp": {"host", "port"},
     "units": {"units", "minimum_active"},
+    "log": {
+        "file",
+        "user",
+        "since",
+        "position",
+        "timezone",
+        "pattern",
+        "levels",
+        "ignore",
+        "maximum",
+        "maximum_per_minute",
+        "missing",
+    },
+    "redis": {"host", "port", "socket", "username", "password", "database", "queues", "prefix", "maximum_waiting"},
+    "sql": {"query", *_LIMITS},
+    "resources": {"cpu_used_percent", "memory_used_percent", "disk_used_percent", "disk"},
+    "prometheus": {"query", *_LIMITS, *_SERVICE},
+    "alertmanager": {"filter", "maximum", *_SERVICE},
 }
 
 
@@ -49,6 +71,20 @@ class Surroundings:
     environment_file: str | None = None
     environment_user: str | None = None
     keep_secret: t.Callable[[str], None] = lambda _secret: None
+
+    @functools.cached_property
+    def settings(self) -> dict[str, str]:
+        """The application's own settings, read once; none when no environment file is given."""
+        if self.environment_file is None:
+            return {}
+        from . import _dotenv
+
+        user = self.environment_user
+        done = self.runner.run(["cat", "--", self.environment_file], user=user, timeout=20, check=False)
+        if done.rc != 0:
+            why = done.stderr.strip() or "no reason given"
+            raise RollbackError(f"{self.environment_file} could not be read as {user or self.runner.me}: {why}.")
+        return {name: _dotenv.plain(value) for name, value in _dotenv.parse(done.stdout).items()}
 
 
 def check(probes: t.Sequence[Options]) -> None:
@@ -131,8 +167,70 @@ def _units(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) 
     return UnitsProbe(around.runner, options["units"], options.get("minimum_active"))
 
 
+def _log(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
+    from ._probes_log import LogProbe, log_from
+
+    return LogProbe(around.runner, log_from(options), around.clock)
+
+
+def _redis(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
+    from ._probes_redis import probe_from
+
+    return probe_from(options, around.settings)
+
+
+def _sql(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
+    from ._database_credentials import from_settings
+    from ._probes_limits import limits_from
+    from ._probes_sql import SqlProbe
+
+    if around.environment_file is None:
+        raise ValueError("environment_file, which has the login, is not given")
+    query = options.get("query")
+    if query is None:
+        options = {**options, "expected": "1"}
+    return SqlProbe(around.runner, from_settings(around.settings), query or "SELECT 1", limits_from(options))
+
+
+def _resources(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
+    from ._probes_resources import ResourcesProbe
+
+    names = ("cpu_used_percent", "memory_used_percent", "disk_used_percent")
+    limits = {name: options[name] for name in names if options.get(name) is not None}
+    return ResourcesProbe(limits, options.get("disk") or "/", around.clock)
+
+
+def _service(options: Options, around: Surroundings) -> Service:
+    from ._probes_http_client import Route, check_url
+    from ._probes_monitoring import Service
+
+    check_url(options["url"])
+    verify = options.get("verify_tls")
+    route = Route(options.get("connect_to"), around.verify_tls if verify is None else verify)
+    return Service(options["url"], options.get("headers") or {}, route)
+
+
+def _prometheus(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
+    from ._probes_limits import limits_from
+    from ._probes_monitoring import PrometheusProbe
+
+    return PrometheusProbe(_service(options, around), options["query"], limits_from(options))
+
+
+def _alertmanager(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
+    from ._probes_monitoring import AlertsProbe
+
+    return AlertsProbe(_service(options, around), options.get("filter") or (), int(options.get("maximum") or 0))
+
+
 _BUILDERS: dict[str, t.Callable[[Options, Surroundings, t.Mapping[str, str]], Ask]] = {
     "http": _http,
     "tcp": _tcp,
     "units": _units,
+    "log": _log,
+    "redis": _redis,
+    "sql": _sql,
+    "resources": _resources,
+    "prometheus": _prometheus,
+    "alertmanager": _alertmanager,
 }

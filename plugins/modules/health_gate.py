@@ -49,9 +49,15 @@ options:
           - V(http) asks a page.
           - V(tcp) opens a connection.
           - V(units) asks systemd.
+          - V(log) counts entries that should not be in a log.
+          - V(redis) logs in to Redis, sends C(PING) and counts jobs.
+          - V(sql) asks the application's MySQL or MariaDB database.
+          - V(resources) measures processors, memory and disk of the host.
+          - V(prometheus) asks a query of Prometheus.
+          - V(alertmanager) counts the alerts that fire.
         type: str
         required: true
-        choices: [http, tcp, units]
+        choices: [http, tcp, units, log, redis, sql, resources, prometheus, alertmanager]
       required:
         description: Whether the gate can fail because of this probe. Otherwise it is only reported.
         type: bool
@@ -65,7 +71,9 @@ options:
         description: Seconds that one request may take, instead of O(timeout).
         type: float
       url:
-        description: The address to ask, for O(probes[].type=http).
+        description:
+          - The address to ask, for O(probes[].type=http).
+          - The address of the service, for O(probes[].type=prometheus) and O(probes[].type=alertmanager).
         type: str
       path:
         description: The address to ask, counted from O(base_url), for O(probes[].type=http).
@@ -74,7 +82,7 @@ options:
         description: The HTTP method, for O(probes[].type=http). The default is V(GET). All but V(GET) and V(HEAD) count as writing.
         type: str
       headers:
-        description: Headers to send, for O(probes[].type=http).
+        description: Headers to send, for O(probes[].type=http), O(probes[].type=prometheus) and O(probes[].type=alertmanager).
         type: dict
       body:
         description:
@@ -137,10 +145,14 @@ options:
             elements: int
             default: [200, 202, 204]
       connect_to:
-        description: Instead of O(connect_to), for O(probes[].type=http).
+        description:
+          - Instead of O(connect_to), for O(probes[].type=http).
+          - Like O(connect_to), which is not used there, for O(probes[].type=prometheus) and O(probes[].type=alertmanager).
         type: str
       verify_tls:
-        description: Instead of O(verify_tls), for O(probes[].type=http).
+        description:
+          - Instead of O(verify_tls), for O(probes[].type=http), O(probes[].type=prometheus) and
+            O(probes[].type=alertmanager).
         type: bool
       bypass:
         description:
@@ -174,10 +186,14 @@ options:
         description: Requests that make one attempt, for O(probes[].type=http). The default is V(1).
         type: int
       host:
-        description: Where to connect, for O(probes[].type=tcp). The default is V(127.0.0.1).
+        description:
+          - Where to connect, for O(probes[].type=tcp) and O(probes[].type=redis).
+          - The default is V(127.0.0.1), or for V(redis) what O(environment_file) says.
         type: str
       port:
-        description: Where to connect, for O(probes[].type=tcp).
+        description:
+          - Where to connect, for O(probes[].type=tcp) and O(probes[].type=redis).
+          - The default for V(redis) is what O(environment_file) says, or V(6379).
         type: int
       units:
         description:
@@ -188,6 +204,111 @@ options:
       minimum_active:
         description: How many of the units must be active at least, for O(probes[].type=units). With a pattern the default is V(1).
         type: int
+      file:
+        description:
+          - The full path of the log, for O(probes[].type=log). Its last part may have C(*), C(?) or C([]), as for a log with
+            one file a day. Let it match the rotated files too, and no entry is missed when the log is rotated.
+        type: str
+      user:
+        description: The user who may read the log, for O(probes[].type=log). The default is the user who runs the module.
+        type: str
+      since:
+        description:
+          - From which moment on entries count, for O(probes[].type=log).
+          - V(start) is the start of the module. V(attempt) is the attempt before, so that the probe becomes good again once
+            nothing more goes wrong. Otherwise a time in ISO 8601, in UTC unless it says otherwise.
+          - The default is V(start), without any regard to times. A time is compared with those in the log.
+        type: str
+      position:
+        description: From which bytes on entries count, instead of O(probes[].since), as an earlier RV(probes[].values) had it. For O(probes[].type=log).
+        type: dict
+      timezone:
+        description:
+          - The time zone of the times in the log, V(UTC), V(local), an offset such as V(+02:00) or a name such as V(Europe/Berlin).
+          - For O(probes[].type=log) with a time as O(probes[].since). The default is V(UTC), as Laravel's is.
+        type: str
+      pattern:
+        description:
+          - Regular expression that finds the first line of an entry, for O(probes[].type=log). The default is the format of Laravel.
+          - Groups called C(level) and C(time) are compared with O(probes[].levels) and O(probes[].since); without them every line
+            that is found counts.
+        type: str
+      levels:
+        description: Levels that count, for O(probes[].type=log). The default is V([ERROR, CRITICAL, ALERT, EMERGENCY]).
+        type: list
+        elements: str
+      ignore:
+        description: Regular expressions for entries that do not count, for O(probes[].type=log).
+        type: list
+        elements: str
+      missing:
+        description:
+          - What to think of a log that does not exist, for O(probes[].type=log).
+          - V(fail), the default, takes it for a failure, V(empty) for a log without entries.
+        type: str
+        choices: [fail, empty]
+      maximum_per_minute:
+        description: How many entries a minute there may be, for O(probes[].type=log). The first minute counts as a whole one.
+        type: float
+      maximum:
+        description:
+          - How many entries there may be, for O(probes[].type=log). The default is V(0), or none with O(probes[].maximum_per_minute).
+          - How many alerts may fire, for O(probes[].type=alertmanager). The default is V(0).
+          - The largest good value, for O(probes[].type=sql) and O(probes[].type=prometheus).
+        type: float
+      minimum:
+        description: The smallest good value, for O(probes[].type=sql) and O(probes[].type=prometheus).
+        type: float
+      expected:
+        description:
+          - The only good value, for O(probes[].type=sql) and O(probes[].type=prometheus).
+          - Of V(sql) the first column of the first row counts, of V(prometheus) every result.
+        type: str
+      query:
+        description:
+          - What to ask, for O(probes[].type=sql) and O(probes[].type=prometheus). No row or no result is a failure.
+          - The default for V(sql) is C(SELECT 1). The session can only read.
+        type: str
+      filter:
+        description: Matchers that choose the alerts, such as C(job="chom"), for O(probes[].type=alertmanager).
+        type: list
+        elements: str
+      socket:
+        description: The path of a socket to connect to, for O(probes[].type=redis).
+        type: str
+      username:
+        description: Who logs in, for O(probes[].type=redis). The default is what O(environment_file) says.
+        type: str
+      password:
+        description: The password for the login, for O(probes[].type=redis). The default is what O(environment_file) says.
+        type: str
+      database:
+        description: The number of the database, for O(probes[].type=redis). The default is what O(environment_file) says, or V(0).
+        type: int
+      queues:
+        description: Queues whose waiting, delayed and reserved jobs are counted, for O(probes[].type=redis).
+        type: list
+        elements: str
+      prefix:
+        description:
+          - What the application puts before each key, for O(probes[].type=redis) with O(probes[].queues).
+          - The default is the C(REDIS_PREFIX) of O(environment_file) or what Laravel makes of the C(APP_NAME).
+        type: str
+      maximum_waiting:
+        description: How many jobs may wait in each of the queues, for O(probes[].type=redis).
+        type: int
+      cpu_used_percent:
+        description: Less than this share of the processors may be in use during a second, for O(probes[].type=resources).
+        type: float
+      memory_used_percent:
+        description: Less than this share of the memory may be in use, for O(probes[].type=resources).
+        type: float
+      disk_used_percent:
+        description: Less than this share of the file system may be in use, for O(probes[].type=resources).
+        type: float
+      disk:
+        description: A path on the file system that is measured, for O(probes[].type=resources). The default is V(/).
+        type: str
   mode:
     description:
       - With V(gate) the task succeeds as soon as every probe has been good O(successes) times in a row, and fails at the O(deadline).
@@ -239,6 +360,13 @@ options:
     type: path
   maintenance_user:
     description: The user who may read O(maintenance_file). The default is the user who runs the module.
+    type: str
+  environment_file:
+    description:
+      - The application's C(.env), from which the probes of type V(redis) and V(sql) take the login. Nothing of it is shown.
+    type: path
+  environment_user:
+    description: The user who may read O(environment_file). The default is the user who runs the module.
     type: str
 """
 
@@ -387,10 +515,11 @@ _ADDRESS: dict[str, t.Any] = {"url": {"type": "str"}, "path": {"type": "str"}, "
 _CONTENT: dict[str, t.Any] = {"body": {"type": "raw"}, "form": {"type": "dict"}}
 _ONE_ADDRESS: dict[str, t.Any] = {"mutually_exclusive": [("url", "path")]}
 _ONE_CONTENT: dict[str, t.Any] = {"mutually_exclusive": [("url", "path"), ("body", "form")]}
+_TYPES = ["http", "tcp", "units", "log", "redis", "sql", "resources", "prometheus", "alertmanager"]
 
 _PROBE: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
-    "type": {"type": "str", "required": True, "choices": ["http", "tcp", "units"]},
+    "type": {"type": "str", "required": True, "choices": _TYPES},
     "required": {"type": "bool", "default": True},
     "successes": {"type": "int"},
     "timeout": {"type": "float"},
@@ -427,7 +556,41 @@ _PROBE: dict[str, t.Any] = {
     "port": {"type": "int"},
     "units": {"type": "list", "elements": "str"},
     "minimum_active": {"type": "int"},
+    "file": {"type": "str"},
+    "user": {"type": "str"},
+    "since": {"type": "str"},
+    "position": {"type": "dict"},
+    "timezone": {"type": "str"},
+    "pattern": {"type": "str"},
+    "levels": {"type": "list", "elements": "str"},
+    "ignore": {"type": "list", "elements": "str"},
+    "missing": {"type": "str", "choices": ["fail", "empty"]},
+    "maximum_per_minute": {"type": "float"},
+    "maximum": {"type": "float"},
+    "minimum": {"type": "float"},
+    "expected": {"type": "str"},
+    "query": {"type": "str"},
+    "filter": {"type": "list", "elements": "str"},
+    "socket": {"type": "str"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "database": {"type": "int"},
+    "queues": {"type": "list", "elements": "str"},
+    "prefix": {"type": "str"},
+    "maximum_waiting": {"type": "int"},
+    "cpu_used_percent": {"type": "float"},
+    "memory_used_percent": {"type": "float"},
+    "disk_used_percent": {"type": "float"},
+    "disk": {"type": "str"},
 }
+_NEEDED: list[t.Any] = [
+    ("type", "http", ("url", "path"), True),
+    ("type", "tcp", ("port",)),
+    ("type", "units", ("units",)),
+    ("type", "log", ("file",)),
+    ("type", "prometheus", ("url", "query")),
+    ("type", "alertmanager", ("url",)),
+]
 
 _ARGUMENTS: dict[str, t.Any] = {
     "probes": {
@@ -436,7 +599,7 @@ _ARGUMENTS: dict[str, t.Any] = {
         "required": True,
         "options": _PROBE,
         "required_if": [("type", "http", ("url", "path"), True), ("type", "tcp", ("port",)), ("type", "units", ("units",))],
-        **_ONE_CONTENT,
+        "mutually_exclusive": [("url", "path"), ("body", "form"), ("since", "position")],
     },
     "mode": {"type": "str", "choices": ["gate", "watch", "measure"], "default": "gate"},
     "successes": {"type": "int", "default": 2},
@@ -450,6 +613,8 @@ _ARGUMENTS: dict[str, t.Any] = {
     "verify_tls": {"type": "bool", "default": True},
     "maintenance_file": {"type": "path"},
     "maintenance_user": {"type": "str"},
+    "environment_file": {"type": "path"},
+    "environment_user": {"type": "str"},
 }
 
 _SURROUNDINGS = (
@@ -460,6 +625,8 @@ _SURROUNDINGS = (
     "successes",
     "maintenance_file",
     "maintenance_user",
+    "environment_file",
+    "environment_user",
 )
 _CLOCK = Clock()
 
