@@ -37,18 +37,10 @@ class Status extends Command
             'waiting' => array_sum(array_column($queues, 'waiting')),
             'delayed' => array_sum(array_column($queues, 'delayed')),
             'reserved' => array_sum(array_column($queues, 'reserved')),
-            'sessions' => $this->sessions(),
+            'sessions' => count($redis->keys(config('cache.prefix') . '*')),
             'rows' => $rows,
         ]));
 
         return self::SUCCESS;
-    }
-
-    private function sessions(): int
-    {
-        $prefix = config('database.redis.options.prefix') . config('cache.prefix');
-
-        return count(Redis::connection()->command('keys', [config('cache.prefix') . '*']) ?: [])
-            ?: count(Redis::connection()->command('keys', [$prefix . '*']) ?: []);
     }
 }
