@@ -19,6 +19,43 @@ if t.TYPE_CHECKING:
 
 CACHES = ("config", "route", "view", "event", "packages")
 
+# Emptying a store on Redis empties the database that it is in.
+_SHARED = r"""
+function place($config, ?string $name): string {
+    $name = $name ?: 'default';
+    $given = $config["database.redis.$name"];
+    if (!is_array($given)) {
+        return "Redis cluster $name";
+    }
+    $parsed = (new Illuminate\Support\ConfigurationUrlParser)->parseConfiguration($given);
+    $host = str_replace('localhost', '127.0.0.1', $parsed['host'] ?? '127.0.0.1');
+    return 'Redis ' . $host . ':' . ($parsed['port'] ?? 6379) . ' database ' . (int) ($parsed['database'] ?? 0);
+}
+function shared($config): array {
+    $cache = $config['cache.stores.' . $config['cache.default']] ?? [];
+    $queue = $config['queue.connections.' . $config['queue.default']] ?? [];
+    $session = $config['session.driver'];
+    $driver = $cache['driver'] ?? null;
+    if ($driver !== 'redis') {
+        return $session === $driver && in_array($driver, ['memcached', 'dynamodb', 'apc']) ? ["sessions ($session)"] : [];
+    }
+    $others = [];
+    ($queue['driver'] ?? null) === 'redis' && $others['queues'] = place($config, $queue['connection'] ?? null);
+    $session === 'redis' && $others['sessions'] = place($config, $config['session.connection']);
+    $config['horizon.use'] && $others['Horizon'] = place($config, $config['horizon.use']);
+    $mine = place($config, $cache['connection'] ?? null);
+    $same = array_filter($others, fn ($where) => $where === $mine);
+    return array_map(fn ($what, $where) => "$what ($where)", array_keys($same), $same);
+}
+"""
+
+_LOOK = r"""
+function work(array $input): array {
+    [$app] = boot($input['path']);
+    return ['shared' => shared($app['config'])];
+}
+"""
+
 # Caches of another version can keep the application from booting, so they go before it boots. The configuration holds
 # secrets: its cache gets the access it had, else that of the .env.
 _WORK = r"""
@@ -40,8 +77,9 @@ function inventory(array $caches, array $places, string $views): array {
         $files = $cache === 'view' ? glob("$views/*.php") : array_filter([$places[$cache]], 'is_file');
         $digest = hash_init('sha256');
         foreach ($files as $file) {
-            hash_update($digest, basename($file));
-            hash_update_file($digest, $file);
+            // routes without a name get a new random one each time
+            $text = preg_replace('/generated::\w{16}/', 'generated::', file_get_contents($file));
+            hash_update($digest, basename($file) . $text);
         }
         $found[$cache] = $files ? ['files' => count($files), 'sha256' => hash_final($digest)] : null;
     }
@@ -58,10 +96,13 @@ function access(string $path, string $cached): array {
     $like = is_file($cached) ? $cached : "$path/.env";
     return is_file($like) ? [fileperms($like) & 0666, filegroup($like)] : [0640, null];
 }
-function call($kernel, string $command): array {
+function call($app, $kernel, string $command): array {
     $output = new Symfony\Component\Console\Output\BufferedOutput();
     $started = microtime(true);
     try {
+        if ($command === 'cache:clear' && shared($app['config'])) {
+            throw new RuntimeException('it would also delete ' . implode(' and ', shared($app['config'])));
+        }
         $error = $kernel->call($command, [], $output) === 0 ? null : trim($output->fetch());
     } catch (Throwable $thrown) {
         $error = trouble($thrown)['error'] . ' (' . trouble($thrown)['where'] . ')';
@@ -70,6 +111,7 @@ function call($kernel, string $command): array {
 }
 function work(array $input): array {
     [$path, $caches] = [$input['path'], $input['caches']];
+    umask(0022);
     [$places, $views] = [places($path), "$path/storage/framework/views"];
     $report = ['before' => inventory($caches, $places, $views), 'commands' => [], 'failed' => null];
     if ($input['forecast']) {
@@ -88,9 +130,8 @@ function work(array $input): array {
         $input['commands'] = [];
     }
     foreach ($input['commands'] as $command) {
-        $before = umask($command === 'config:cache' ? 0777 & ~$mode : 0022);
-        $result = call($kernel, $command);
-        umask($before);
+        umask($command === 'config:cache' ? 0777 & ~$mode : 0022);
+        $result = call($app, $kernel, $command);
         $report['commands'][$command] = $result['seconds'];
         if ($result['error'] !== null) {
             $report['failed'] = ['command' => $command, 'error' => $result['error']];
@@ -99,41 +140,6 @@ function work(array $input): array {
     }
     is_file($places['config']) && $group !== null && in_array('config', $caches) && @chgrp($places['config'], $group);
     return $report + ['after' => inventory($caches, $places, $views)];
-}
-"""
-
-_SHARING = r"""
-function place($config, ?string $name): string {
-    $name = $name ?: 'default';
-    $given = $config["database.redis.$name"];
-    if (!is_array($given)) {
-        return "Redis cluster $name";
-    }
-    $parsed = (new Illuminate\Support\ConfigurationUrlParser)->parseConfiguration($given);
-    $host = str_replace('localhost', '127.0.0.1', $parsed['host'] ?? '127.0.0.1');
-    return 'Redis ' . $host . ':' . ($parsed['port'] ?? 6379) . ' database ' . (int) ($parsed['database'] ?? 0);
-}
-function work(array $input): array {
-    [$app] = boot($input['path']);
-    $config = $app['config'];
-    $store = $config['cache.default'];
-    $cache = $config["cache.stores.$store"] ?? [];
-    $queue = $config['queue.connections.' . $config['queue.default']] ?? [];
-    $session = $config['session.driver'];
-    $shared = [];
-    if (($cache['driver'] ?? null) === 'redis') {
-        $mine = place($config, $cache['connection'] ?? null);
-        $others = [];
-        ($queue['driver'] ?? null) === 'redis' && $others['queues'] = place($config, $queue['connection'] ?? null);
-        $session === 'redis' && $others['sessions'] = place($config, $config['session.connection']);
-        $config['horizon.use'] && $others['Horizon'] = place($config, $config['horizon.use']);
-        foreach ($others as $what => $where) {
-            $where === $mine && $shared[] = "$what ($where)";
-        }
-    } elseif (in_array($session, ['memcached', 'dynamodb', 'apc']) && $session === ($cache['driver'] ?? null)) {
-        $shared[] = "sessions ($session)";
-    }
-    return ['store' => $store, 'shared' => $shared];
 }
 """
 
@@ -177,7 +183,7 @@ def refresh(runner: Runner, app: Application, wish: Wish, *, check_mode: bool) -
         _refuse_shared_store(runner, app)
     order = {"state": wish.state, "caches": list(wish.caches), "commands": wish.commands, "forecast": check_mode}
     try:
-        report = run_program(runner, app, _WORK, order, timeout=300)
+        report = run_program(runner, app, _SHARED + _WORK, order, timeout=300)
     except ProgramError as error:
         error.state = "Some of the caches may be missing; the application makes do without them."
         raise
@@ -185,14 +191,15 @@ def refresh(runner: Runner, app: Application, wish: Wish, *, check_mode: bool) -
         forecast = "rebuilt" if wish.state == "rebuilt" else None
         return Outcome(report["before"], dict.fromkeys(wish.caches, forecast), {})
     _refuse_failure(app, wish, report)
-    return Outcome(report["before"], report["after"], {name: report["commands"].get(command, 0.0) for name, command in _COMMANDS.items()})
+    took = report["commands"] or {}  # PHP's empty array is a list
+    return Outcome(report["before"], report["after"], {name: took.get(command, 0.0) for name, command in _COMMANDS.items()})
 
 
 def _refuse_shared_store(runner: Runner, app: Application) -> None:
-    found = run_program(runner, app, _SHARING, {})
-    if found["shared"]:
+    shared = run_program(runner, app, _SHARED + _LOOK, {})["shared"]
+    if shared:
         raise RollbackError(
-            f"Clearing the cache store {found['store']} of {app.path} would also delete {' and '.join(found['shared'])}.",
+            f"Clearing the cache store of {app.path} would also delete {' and '.join(shared)}.",
             next_command="give the cache a Redis database of its own, or keep it (application_cache: keep)",
         )
 
