@@ -10,7 +10,6 @@ fi
 
 # pip's downloads are worth keeping for all checkouts; everything else that tools leave in a home stays in .cache
 export PIP_CACHE_DIR=${PIP_CACHE_DIR:-${HOME:-/tmp}/.cache/pip}
-export PYENV_ROOT=${PYENV_ROOT:-${HOME:-/tmp}/.pyenv}
 export HOME=$root/.cache/home
 mkdir -p "$HOME"
 

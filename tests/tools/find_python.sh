@@ -3,10 +3,11 @@
 # pyenv's shims answer for versions that are not active, so every candidate is started once.
 set -euo pipefail
 
+pyenv=$(type -P pyenv || true)
+pyenv=${PYENV_ROOT:-${pyenv%/bin/pyenv}}
 for version in "$@"; do
-    for candidate in "/usr/bin/python$version" "$(type -P "python$version" || true)" \
-        "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python"$version"; do
-        if [[ -x "$candidate" ]] && "$candidate" -c "import venv, ensurepip" 2>/dev/null; then
+    for candidate in "/usr/bin/python$version" "$(type -P "python$version" || true)" "$pyenv/versions/$version".*/bin/"python$version"; do
+        if [[ -x $candidate ]] && "$candidate" -c "import venv, ensurepip" 2>/dev/null; then
             echo "$candidate"
             exit 0
         fi

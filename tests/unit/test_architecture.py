@@ -88,3 +88,9 @@ def test_the_action_group_names_every_module() -> None:
 def test_every_module_has_its_tests(path: pathlib.Path) -> None:
     assert (ROOT / f"tests/unit/plugins/modules/test_{path.name}").is_file()
     assert (ROOT / f"tests/integration/targets/{path.stem}/tasks/main.yml").is_file()
+
+
+def test_every_integration_target_is_run() -> None:
+    targets = {path.name for path in (ROOT / "tests/integration/targets").glob("*") if not path.name.startswith("setup_")}
+    functions = ast.parse((ROOT / "tests/integration/test_targets.py").read_text()).body
+    assert {f"test_{name}" for name in targets} == {node.name for node in functions if isinstance(node, ast.FunctionDef)} - {"run_target"}
