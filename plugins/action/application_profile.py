@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
+import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -26,4 +30,22 @@ class ActionModule(ActionBase):
         except RollbackError as error:
             return {"failed": True, **error.as_result()}
         application["notify"].pop("webhook_url")  # a secret: the notification reads it where it is declared
-        return {"changed": False, "ansible_facts": {"rollback_profile": application}}
+        severity = str(self._task.args.get("severity", "rollback"))
+        identity = _identity(severity, application["name"], task_vars or {}, self._task.args)
+        return {"changed": False, "ansible_facts": {"rollback_profile": application, "rollback_identity": identity}}
+
+
+def _identity(severity: str, application: str, task_vars: dict[str, t.Any], wanted: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Who started what, from where, when: decided once, the same in the lock, the messages and the report."""
+    began = time.time()
+    run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began))}-{severity}-{os.getppid()}"
+    folder = os.path.join(os.path.abspath(str(wanted.get("report_directory", "reports"))), application, run)
+    actor = task_vars.get("awx_user_name") or task_vars.get("tower_user_name") or os.environ.get("SUDO_USER")
+    return {
+        "run": run,
+        "severity": severity,
+        "actor": str(actor or getpass.getuser()),
+        "controller": socket.gethostname(),
+        "began": began,
+        "folder": folder,
+    }

@@ -25,3 +25,10 @@ attributes:
     membership:
       - lastgood.rollback.rollback
 """
+
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    description: Runs on the controller and does not connect to the host.
+"""

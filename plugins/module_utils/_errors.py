@@ -30,7 +30,7 @@ class RollbackError(Exception):
         text = f"{self.message} {self.state}".strip()
         if self.next_command:
             text = f"{text} Next: {self.next_command}"
-        return {**self.facts, "msg": text, "system_state": self.state, "next_command": self.next_command}
+        return {**self.facts, "msg": text, "reason": self.message, "system_state": self.state, "next_command": self.next_command}
 
 
 class CommandError(RollbackError):

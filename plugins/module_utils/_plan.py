@@ -31,7 +31,7 @@ class Request:
 
     application: dict[str, t.Any]
     severity: str
-    target: str
+    target: str | None
     migrations: str
     local_changes: str
     backup: bool
@@ -85,6 +85,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         _check_host(runner, request, repository, switch, findings)
     findings.refuse()
     return {
+        **describe(repository, switch),
         "application": application["name"],
         "severity": request.severity,
         "target": choice.target,
@@ -96,14 +97,22 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "migrations": migrations,
         "dependencies_change": switch.moves_dependencies,
         "checks": findings.passed,
+        "version_probes": [_version_probe(application, _names_of_version(repository, choice.target, commit))],
         "budgets": application["budgets"][request.severity],
-        **describe(repository, switch),
     }
 
 
 def _choose(repository: Repository, request: Request, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
     if request.target:
         return Choice(request.target, "given by the operator")
+    if request.target is not None:
+        raise RollbackError("The target is empty.", next_command="give a release tag or a commit: -e target=v1.2.3")
+    if request.severity != "emergency":
+        raise RollbackError(
+            "No target was given. Only the emergency rollback chooses one by itself.",
+            next_command=f"sudo -u {repository.user} git -C {repository.path} tag --list --sort=-version:refname, "
+            "then run again with -e target=<tag>",
+        )
     if last is not None and last.get("to_commit") == running.commit and last.get("outcome") == "rolled_back":
         return Choice(
             last["target"],
@@ -113,6 +122,23 @@ def _choose(repository: Repository, request: Request, running: WorkTree, last: t
         return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
     tags = repository.tags(merged_into=running.commit)
     return choose_previous(tags, running.commit, request.application["releases"]["pattern"])
+
+
+def _names_of_version(repository: Repository, target: str, commit: str) -> list[str]:
+    """How the application may name the version when it is asked: any tag of the commit, with or without v, or the commit."""
+    tags = {target, *(tag for tag, at in repository.tags().items() if at == commit)}
+    return sorted({*tags, *(tag.lstrip("v") for tag in tags), commit, commit[:12], commit[:7]})
+
+
+def _version_probe(application: t.Mapping[str, t.Any], names: list[str]) -> dict[str, t.Any]:
+    """The probe that proves which version answers."""
+    where = application["health"]["version_probe"]
+    probe: dict[str, t.Any] = {"name": "running version", "type": "http", "path": where["path"]}
+    if where.get("header"):
+        probe["response_headers"] = {where["header"]: names}
+    else:
+        probe["json"] = {where["json"]: names}
+    return probe
 
 
 def _pending(runner: Runner, application: t.Mapping[str, t.Any], folder: Folder, last: t.Mapping[str, t.Any] | None) -> list[str]:

@@ -38,9 +38,8 @@ options:
     choices: [emergency, standard]
     default: standard
   target:
-    description: Tag or commit to go to. Empty to let the module choose.
+    description: Tag or commit to go to. Only with O(severity=emergency) may it be left out, to let the module choose.
     type: str
-    default: ''
   migrations:
     description:
       - What to do about applied migrations that the target does not know.
@@ -107,6 +106,11 @@ budgets:
   description: Seconds that each phase and the whole may take.
   returned: success
   type: dict
+version_probes:
+  description: A probe for M(lastgood.rollback.health_gate) that proves that the target is what answers.
+  returned: success
+  type: list
+  elements: dict
 checks:
   description: Names of the checks that passed.
   returned: success
@@ -135,7 +139,7 @@ def main() -> None:
         argument_spec={
             "application": {"type": "dict", "required": True},
             "severity": {"type": "str", "choices": ["emergency", "standard"], "default": "standard"},
-            "target": {"type": "str", "default": ""},
+            "target": {"type": "str"},
             "migrations": {"type": "str", "choices": ["stop", "down", "keep"], "default": "stop"},
             "local_changes": {"type": "str", "choices": ["refuse", "save"], "default": "refuse"},
             "backup": {"type": "bool", "default": True},

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._report import compose, headline, markdown
+
+_FOLLOW_UP = [
+    "Keep watching metrics, logs and error rates for 4 hours (CHOM-8.1-24).",
+    "Do not deploy the version that was left until its cause is found.",
+    "Find the root cause within 24 hours, hold the post-mortem within 48 (CHOM-8.2, CHOM-8.3).",
+]
+
+
+class ActionModule(ActionBase):
+    """Writes the report of a run on the controller, from what was measured, and says how it ended."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        wanted = self._task.args
+        if self._task.check_mode:
+            text = f"CHECK MODE: nothing was changed; {wanted['plan']['application']} would go to {wanted['plan']['target']}."
+            return {"changed": False, "lastgood_text": text, "msg": text, "_ansible_verbose_always": True}
+        folder = wanted["identity"]["folder"]
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        facts = {
+            **wanted,
+            "hosts": [(task_vars or {}).get("inventory_hostname", "unknown")],
+            "next_steps": wanted.get("next_steps") or _FOLLOW_UP,
+            "notifications": _notifications(folder),
+        }
+        report = compose(facts, time.time())
+        _write(os.path.join(folder, "report.json"), json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        _write(os.path.join(folder, "report.md"), markdown(report))
+        text = _closing_lines(report, os.path.join(folder, "report.md"))
+        return {
+            "changed": False,
+            "report": os.path.join(folder, "report.md"),
+            "lastgood_text": text,
+            "msg": text,
+            "_ansible_verbose_always": True,
+        }
+
+
+def _notifications(folder: str) -> list[dict[str, t.Any]]:
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "notification-*.json"))):
+        with open(path, encoding="utf-8") as file:
+            found.append(json.load(file))
+    return found
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _closing_lines(report: dict[str, t.Any], path: str) -> str:
+    closed = report["closed_seconds"]
+    shut = "" if closed is None else f" It was closed to users for {closed} s."
+    return "\n".join(
+        [
+            f"{headline(report['outcome'])}: {report['application']} {report['from_version']} -> {report['target']}"
+            f" in {report['duration_seconds']} s (budget {report['budget_seconds']} s).{shut}",
+            report["state"],
+            f"Report: {path}",
+        ]
+    )

@@ -1,0 +1,48 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The work is done on the controller, by the action plugin of the same name.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollback_summary
+short_description: Show a plan to the person who started the run
+version_added: 0.1.0
+description:
+  - Prints from where to where, why, and what changes on the way.
+author:
+  - lastgood contributors (@lastgood)
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+  - lastgood.rollback._attributes.controller
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action:
+    support: full
+options:
+  plan:
+    description: The result of M(lastgood.rollback.rollback_plan).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the plan
+  lastgood.rollback.rollback_summary:
+    plan: "{{ rollback_plan }}"
+"""
+
+RETURN = r"""
+lastgood_text:
+  description: The lines that are shown.
+  returned: success
+  type: str
+"""

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+_HEADLINES = {
+    "rolled_back": "ROLLED BACK",
+    "held": "HELD IN MAINTENANCE",
+    "failed": "FAILED",
+    "refused": "REFUSED",
+    "nothing_to_do": "NOTHING TO DO",
+}
+
+Step = t.Mapping[str, t.Any]
+
+
+def headline(outcome: str) -> str:
+    return _HEADLINES[outcome]
+
+
+def moment(text: str) -> float:
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def phases(steps: t.Mapping[str, Step], budgets: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """What ran, in the order of the clock, with what it took on the host and what it was allowed."""
+    ran = [(name, step) for name, step in steps.items() if step and step.get("started")]
+    ran.sort(key=lambda entry: moment(entry[1]["started"]))
+    return [
+        {
+            "phase": name,
+            "started": step["started"],
+            "seconds": step["seconds"],
+            "budget": budgets.get(name),
+            "outcome": "failed" if step.get("failed") else "changed" if step.get("changed") else "ok",
+        }
+        for name, step in ran
+    ]
+
+
+def closed_seconds(steps: t.Mapping[str, Step]) -> float | None:
+    """How long the maintenance page was up, by the host's clock; None while it still is or when it never was."""
+    down, up = steps.get("close traffic", {}), steps.get("reopen", {})
+    if not down.get("at") or not up.get("at"):
+        return None
+    return round(moment(up["at"]) - moment(down["at"]), 2)
+
+
+def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
+    """The report as data; the Markdown form is made from it."""
+    plan, steps, identity = facts["plan"], facts["steps"], facts["identity"]
+    backup = steps.get("protect", {})
+    return {
+        "outcome": facts["outcome"],
+        "state": facts["state"],
+        "application": plan["application"],
+        "hosts": facts["hosts"],
+        "type": identity["severity"],
+        "run": identity["run"],
+        "executed_by": f"{identity['actor']} on {identity['controller']}",
+        "began": _iso(identity["began"]),
+        "ended": _iso(now),
+        "duration_seconds": round(now - identity["began"], 1),
+        "budget_seconds": plan["budgets"].get("total"),
+        "closed_seconds": closed_seconds(steps),
+        "reason": facts["reason"],
+        "incident": facts["incident"],
+        "from_version": plan["from_version"],
+        "from_commit": plan["from_commit"],
+        "target": plan["target"],
+        "target_commit": plan["to_commit"],
+        "target_reason": plan["reason"],
+        "commits_left_behind": plan["commits"],
+        "migrations_taken_down": steps.get("migrate down", {}).get("down", []),
+        "backup": {name: backup.get(name) for name in ("path", "bytes", "sha256")} if backup.get("path") else None,
+        "jobs_interrupted": _killed(steps.get("quiesce writers", {})),
+        "phases": phases(steps, plan["budgets"]),
+        "probes": _probes(steps.get("gate", {})),
+        "watch": {k: steps["watch"].get(k) for k in ("passed", "rounds", "availability")} if steps.get("watch", {}).get("rounds") else None,
+        "failure": facts["failure"],
+        "next_steps": facts["next_steps"],
+        "notifications": facts["notifications"],
+    }
+
+
+def _killed(quiesced: Step) -> list[str]:
+    return [name for name, unit in quiesced.get("units", {}).items() if unit.get("action") == "kill"]
+
+
+def _probes(gate: Step) -> list[dict[str, t.Any]]:
+    return [{k: p.get(k) for k in ("name", "type", "passed", "last_error", "values")} for p in gate.get("probes", [])]
+
+
+def _iso(when: float) -> str:
+    return datetime.datetime.fromtimestamp(when, datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def markdown(report: t.Mapping[str, t.Any]) -> str:
+    parts = [_summary(report), _why(report), _actions(report), _data(report), _verification(report), _outlook(report)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(rows: t.Iterable[t.Sequence[t.Any]], *heads: str) -> str:
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    lines += [f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _summary(report: t.Mapping[str, t.Any]) -> str:
+    closed = report["closed_seconds"]
+    rows = [
+        ("Outcome", f"**{headline(report['outcome'])}**. {report['state']}"),
+        ("Type", report["type"]),
+        ("Application", f"{report['application']} on {', '.join(report['hosts'])}"),
+        ("From", f"{report['from_version']} (`{report['from_commit'][:12]}`)"),
+        ("Target", f"{report['target']} (`{report['target_commit'][:12]}`), {report['target_reason']}"),
+        ("Began", report["began"]),
+        ("Ended", report["ended"]),
+        ("Duration", f"{report['duration_seconds']} s of {report['budget_seconds']} s"),
+        ("Closed to users", "not closed or still closed" if closed is None else f"{closed} s, measured on the host"),
+        ("Executed by", report["executed_by"]),
+        ("Run", f"`{report['run']}`"),
+    ]
+    return f"# Rollback report: {report['application']} to {report['target']}\n\n{_table(rows, 'What', 'Value')}"
+
+
+def _why(report: t.Mapping[str, t.Any]) -> str:
+    incident = f"\n\nIncident: {report['incident']}" if report["incident"] else ""
+    failure = report["failure"]
+    failed = f"\n\n## What failed\n\n{failure['task']}\n\n> {failure['message']}" if failure else ""
+    return f"## Reason\n\n{report['reason']}{incident}{failed}"
+
+
+def _actions(report: t.Mapping[str, t.Any]) -> str:
+    rows = [
+        (n, p["phase"], p["started"], f"{p['seconds']:.2f}", p["budget"] or "", p["outcome"]) for n, p in enumerate(report["phases"], 1)
+    ]
+    return "## Actions taken\n\n" + _table(rows, "", "Phase", "Started (UTC)", "Seconds on the host", "Budget", "Outcome")
+
+
+def _data(report: t.Mapping[str, t.Any]) -> str:
+    lines = ["## Data"]
+    backup = report["backup"]
+    lines.append(
+        f"- Backup before the switch: `{backup['path']}`, {backup['bytes']} bytes, sha256 `{backup['sha256']}`"
+        if backup
+        else "- No backup was made by this run."
+    )
+    down = report["migrations_taken_down"]
+    if down:
+        lines.append(f"- Migrations taken down: {', '.join(down)}. What their columns held is only in the backup.")
+    else:
+        lines.append("- The database was not changed by this run: no row was replaced or removed.")
+    lines.append("- Queues and sessions in Redis were not touched.")
+    return "\n".join(lines)
+
+
+def _verification(report: t.Mapping[str, t.Any]) -> str:
+    if not report["probes"]:
+        return "## Verification\n\nThe gate was not reached."
+    rows = [(p["name"], p["type"], "passed" if p["passed"] else "FAILED", p["last_error"] or "") for p in report["probes"]]
+    watch = report["watch"]
+    watched = f"\n\nWatched after reopening: {watch['rounds']} rounds, {watch['availability']} % of answers good." if watch else ""
+    return "## Verification\n\n" + _table(rows, "Probe", "Type", "Result", "Last error") + watched
+
+
+def _outlook(report: t.Mapping[str, t.Any]) -> str:
+    left = "\n".join(f"- {line}" for line in report["commits_left_behind"]) or "- none"
+    steps = "\n".join(f"{n}. {step}" for n, step in enumerate(report["next_steps"], 1))
+    told = ", ".join(
+        f"{entry['event']}: {'delivered' if entry.get('delivered') else 'NOT delivered (' + str(entry.get('error', entry.get('status'))) + ')'}"
+        for entry in report["notifications"]
+    )
+    return f"## Next steps\n\n{steps}\n\n## Commits left behind\n\n{left}\n\n## Notifications\n\n{told or 'none configured'}"
