@@ -8,12 +8,13 @@ import threading
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.lastgood.rollback.plugins.module_utils import _probes
 from ansible_collections.lastgood.rollback.plugins.module_utils._clock import Clock
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 from ansible_collections.lastgood.rollback.plugins.module_utils._probes import Outcome, Probe, ProbeError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class Time:
