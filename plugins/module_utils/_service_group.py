@@ -17,6 +17,7 @@ from ._units import Systemd
 from ._wiring import utc
 
 if t.TYPE_CHECKING:
+    from ._command import Completed
     from ._units import Order, Unit
 
 _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
@@ -100,18 +101,25 @@ class Group:
         left = Countdown(self._clock, request.drain_timeout)
         orders = [("stop", name) for name, action in outcome.actions.items() if action == "stop"]
         answers = self._systemd.order(orders, left.seconds, self._clock)
-        refused = [f"{name}: {done.output}" for name, done in answers.items() if done is not None and done.rc != 0]
-        if refused:
-            raise RollbackError(
-                f"systemctl could not stop {'; '.join(refused)}.", state=self._start_again(outcome), facts=facts(outcome, request)
-            )
         watched = list(dict.fromkeys([*outcome.before, *(other for unit in outcome.before.values() for other in unit.triggers)]))
         now: dict[str, Unit] = {}
         for _round in left.rounds(_PAUSE):
             now = self._systemd.show(watched)
             if all(unit.gone for unit in now.values()):
                 return {name: now[name] for name in outcome.before}
+            self._refuse_failure(request, outcome, now, answers)
         return self._overdue(request, outcome, watched, now)
+
+    def _refuse_failure(
+        self, request: Request, outcome: Outcome, now: t.Mapping[str, Unit], answers: t.Mapping[str, Completed | None]
+    ) -> None:
+        failed = {name: done.output for name, done in answers.items() if done is not None and done.rc != 0 and not now[name].gone}
+        if failed:
+            raise RollbackError(
+                f"systemctl could not stop {', '.join(failed)}: {'; '.join(dict.fromkeys(failed.values()))}.",
+                state=self._start_again(outcome),
+                facts=facts(outcome, request),
+            )
 
     def _overdue(self, request: Request, outcome: Outcome, watched: list[str], now: dict[str, Unit]) -> dict[str, Unit]:
         busy = [name for name, unit in now.items() if not unit.gone]
@@ -134,7 +142,8 @@ class Group:
         """Undo a stop that did not succeed; a unit that is still ending is started by systemd when it has ended."""
         stopped = [name for name, action in outcome.actions.items() if action in ("stop", "kill") and name in outcome.before]
         answers = self._systemd.order([("start", name) for name in stopped], 3.0, self._clock)
-        failed = [name for name, done in answers.items() if done is not None and done.rc != 0]
+        now = self._systemd.show(stopped)
+        failed = [name for name, done in answers.items() if done is not None and done.rc != 0 and now[name].gone]
         waiting = [name for name, done in answers.items() if done is None]
         if failed:
             return f"Could not be started again: {', '.join(failed)}."
@@ -194,9 +203,8 @@ class Group:
         self._systemd.order([("reset-failed", name) for name in names], left.remaining, self._clock)
         self._systemd.order([("start", name) for name in names], left.remaining, self._clock)
 
-    def _accept(self, outcome: Outcome, now: dict[str, Unit], answers: t.Mapping[str, t.Any], request: Request) -> None:
+    def _accept(self, outcome: Outcome, now: dict[str, Unit], answers: t.Mapping[str, Completed | None], request: Request) -> None:
         bad = [name for name, unit in now.items() if not unit.good]
-        bad += [name for name, done in answers.items() if name not in bad and done is not None and done.rc != 0]
         bad += [name for name, action in outcome.actions.items() if name not in bad and now[name].since <= outcome.before[name].since]
         if not bad:
             return
@@ -209,7 +217,7 @@ class Group:
             facts=facts(outcome, request),
         )
 
-    def _why(self, name: str, action: str, unit: Unit, done: t.Any) -> str:
+    def _why(self, name: str, action: str, unit: Unit, done: Completed | None) -> str:
         told = f", systemctl {action}: {done.output}" if done is not None and done.rc != 0 and done.output else ""
         words = self._systemd.last_words(name) if not unit.good else ""
         return f"{name} is {unit.state}{told}{f', its journal ends with: {words}' if words else ''}"

@@ -89,7 +89,7 @@ class Unit:
 
 
 class Systemd:
-    """Asks systemd as the user of the connection and gives it orders as root, one unit to an order."""
+    """Asks systemd as the user of the connection and gives it orders as root."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -131,24 +131,34 @@ class Systemd:
 
     def order(self, orders: t.Sequence[Order], seconds: float, clock: Clock) -> dict[str, Completed | None]:
         """Give all orders at the same time; None for one that is not carried out in time (systemd goes on with it)."""
+        verbs = dict.fromkeys(verb for verb, _name in orders)
         back: dict[str, t.Any] = {}
-        threads = [threading.Thread(target=self._give, args=(order, back), daemon=True) for order in orders]
         left = Countdown(clock, seconds)
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        for thread in self._give([(verb, [name for each, name in orders if each == verb]) for verb in verbs], back):
             thread.join(left.remaining)
         for result in back.values():
             if isinstance(result, BaseException):
                 raise result
         return {name: back.get(name) for _verb, name in orders}
 
-    def _give(self, order: Order, back: dict[str, t.Any]) -> None:
-        verb, name = order
+    def _give(self, groups: t.Sequence[tuple[str, list[str]]], back: dict[str, t.Any]) -> list[threading.Thread]:
+        threads = [threading.Thread(target=self._command, args=(verb, names, back), daemon=True) for verb, names in groups]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _command(self, verb: str, names: list[str], back: dict[str, t.Any]) -> None:
+        """One command for all units; where sudo allows only one unit to a command, one for each."""
         try:
-            back[name] = self._runner.run(["systemctl", verb, name], user="root", check=False)
+            done = self._runner.run(["systemctl", verb, *names], user="root", check=False)
         except BaseException as error:  # it is raised again by the thread that asked
-            back[name] = error
+            back.update(dict.fromkeys(names, error))
+            return
+        if len(names) > 1 and _refused_by_sudo(done):
+            for thread in self._give([(verb, [name]) for name in names], back):
+                thread.join()
+        else:
+            back.update(dict.fromkeys(names, done))
 
     def kill(self, unit: Unit) -> None:
         """Kill a unit's process as the user it runs as."""
@@ -181,6 +191,10 @@ def _unit(facts: t.Mapping[str, str]) -> Unit:
         since=_number(facts.get("StateChangeTimestampMonotonic")),
         triggers=tuple(facts.get("Triggers", "").split()),
     )
+
+
+def _refused_by_sudo(done: Completed) -> bool:
+    return done.rc == 1 and ("a password is required" in done.stderr or "not allowed to execute" in done.stderr)
 
 
 def _number(text: str | None) -> int:

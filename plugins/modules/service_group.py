@@ -16,8 +16,8 @@ description:
     were switched off stay off, also when the run is interrupted and repeated in between.
   - A unit counts as running when it is active, about to start again, or when systemd gave up on it because it failed.
   - Programs that do their work and end (C(Type=oneshot)), named or triggered by a timer that is named, are waited for and never stopped.
-  - Asking systemd needs no privileges. As root only C(systemctl stop), C(start), C(restart) and C(reload) are run, each with one
-    full unit name and no option, so that sudoers can list them.
+  - Asking systemd needs no privileges. As root only C(systemctl stop), C(start), C(restart) and C(reload) are run, with full
+    unit names and no option. Where sudoers lists these commands with one unit each, they are run with one unit each.
 author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
