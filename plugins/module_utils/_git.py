@@ -58,6 +58,7 @@ class Repository:
 
     def __init__(self, runner: Runner, path: str, user: str) -> None:
         self._runner = runner
+        self._tags: dict[str, str] | None = None
         self.path = path
         self.user = user
 
@@ -107,12 +108,16 @@ class Repository:
 
     def tags(self, *, merged_into: str | None = None) -> dict[str, str]:
         """Tag names and the commits they point at; optionally only those that a commit contains."""
+        if merged_into is None and self._tags is not None:
+            return self._tags
         selection = ["--merged", merged_into] if merged_into else []
         done = self.git("for-each-ref", *selection, "--format=%(objectname) %(*objectname) %(refname:strip=2)", "refs/tags")
         found = {}
         for line in done.stdout.splitlines():
             own, peeled, name = line.split(" ", 2)
             found[name] = peeled or own
+        if merged_into is None:
+            self._tags = found
         return found
 
     def resolve(self, name: str) -> str | None:
