@@ -98,10 +98,23 @@ def check(probes: t.Sequence[Options]) -> None:
     if not any(probe["required"] for probe in probes):
         raise RollbackError("None of the probes is required, so the gate could not fail.")
     for probe in probes:
+        for name in ("samples", "successes", "timeout"):
+            _more_than_nothing(f"{name} of {probe['name']}", probe.get(name))
         given = {name for name, value in probe.items() if value is not None}
         foreign = sorted(given - _SHARED - _OPTIONS_OF[probe["type"]])
         if foreign:
             raise RollbackError(f"Probe {probe['name']} is of type {probe['type']}, which has no option {', '.join(foreign)}.")
+
+
+def check_limits(options: Options) -> None:
+    """Refuse limits with which the gate would ask nothing or never stop asking."""
+    for name in ("successes", "failures", "interval", "timeout"):
+        _more_than_nothing(name, options[name])
+
+
+def _more_than_nothing(name: str, value: float | None) -> None:
+    if value is not None and value <= 0:
+        raise RollbackError(f"{name} must be more than 0.")
 
 
 def writes(options: Options) -> bool:

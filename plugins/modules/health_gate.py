@@ -633,6 +633,7 @@ _CLOCK = Clock()
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
+    _probes_options.check_limits(options)
     _probes_options.check(options["probes"])
     asked = [probe for probe in options["probes"] if not (module.check_mode and _probes_options.writes(probe))]
     around = _probes_options.Surroundings(
