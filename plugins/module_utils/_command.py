@@ -7,11 +7,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import pwd
+import re
+import select
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import typing as t
 from dataclasses import dataclass
@@ -23,6 +29,8 @@ if t.TYPE_CHECKING:
 
 _TIMED_OUT = 124
 _TAIL = 800
+_CHUNK = 1 << 18
+_BROKEN_PIPE = re.compile(r"[Bb]roken pipe|errno 32\b")
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Runner:
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
         self._paths: dict[str, str] = {}
+        self._attendants: dict[str, _Attendant | None] = {}
         self.me = current_user()
 
     def find(self, program: str) -> str | None:
@@ -98,79 +107,174 @@ class Runner:
         environment travels on the command line when the user changes: it is for settings, not for secrets.
         """
         settings = {"LC_ALL": "C.UTF-8", "LANGUAGE": "C", **(environment or {})}
-        command = elevated([self.path(argv[0]), *argv[1:]], user, me=self.me, environment=settings)
-        if timeout is not None:
-            command = ["timeout", "--kill-after=5", f"{timeout:g}", *command]
-        command[0] = self.path(command[0])
-        rc, stdout, stderr = self._module.run_command(
-            command,
-            data=stdin,
-            binary_data=True,
-            cwd="/",
-            environ_update=settings,
-            expand_user_and_vars=False,
-            ignore_invalid_cwd=False,
-            use_unsafe_shell=False,
-        )
+        command = [self.path(argv[0]), *argv[1:]]
+        if timeout is not None and user != "root":
+            command = [self.path("timeout"), "--kill-after=5", f"{timeout:g}", *command]
+        attendant = self._attendant(user)
+        if attendant is not None:
+            rc, stdout, stderr = attendant.run(command, stdin or "", settings)
+        else:
+            command = elevated(command, user, me=self.me, environment=settings)
+            if timeout is not None and user == "root":
+                command = [self.path("timeout"), "--kill-after=5", f"{timeout:g}", *command]
+            command[0] = self.path(command[0])
+            rc, stdout, stderr = self._module.run_command(
+                command,
+                data=stdin,
+                binary_data=True,
+                cwd="/",
+                environ_update=settings,
+                expand_user_and_vars=False,
+                ignore_invalid_cwd=False,
+                use_unsafe_shell=False,
+            )
         done = Completed(tuple(argv), rc, stdout, stderr)
         if check and rc != 0:
             raise _failure(done, timeout if rc == _TIMED_OUT else None)
         return done
+
+    def _attendant(self, user: str | None) -> _Attendant | None:
+        """From the second command of another user on: somebody who is that user already.
+
+        Becoming a user costs more than most commands. Root has none, since sudoers may list exact commands only.
+        """
+        if user in (None, self.me, "root"):
+            return None
+        if user not in self._attendants:
+            self._attendants[user] = None
+            return None
+        if self._attendants[user] is None:
+            self._attendants[user] = _Attendant(elevated([sys.executable, "-I", "-S", "-c", _ATTENDANT], user, me=self.me, environment={}))
+        return self._attendants[user]
 
     def pipeline(
         self,
         stages: t.Sequence[t.Sequence[str]],
         *,
         output: int,
+        watch: t.Callable[[bytes], None] | None = None,
         timeout: float | None = None,
     ) -> None:
         """Connect the stages' standard streams and write the last one's output to an open file descriptor.
 
-        Every stage must end with status 0; when one fails or time runs out, all are stopped.
+        watch sees everything that the first stage writes, on its way. Every stage must end with status 0; when one
+        fails or time runs out, all are stopped.
         """
-        started: list[tuple[t.Sequence[str], subprocess.Popen[bytes], t.IO[bytes]]] = []
+        deadline = None if timeout is None else time.monotonic() + timeout
+        started: list[_Stage] = []
         source: t.Any = subprocess.DEVNULL
         try:
             for number, argv in enumerate(stages):
-                errors = tempfile.TemporaryFile()
+                watched = watch is not None and number == 0
                 last = number == len(stages) - 1
-                process = subprocess.Popen(
-                    [self.path(argv[0]), *argv[1:]],
-                    stdin=source,
-                    stdout=output if last else subprocess.PIPE,
-                    stderr=errors,
-                    cwd="/",
-                    env={**os.environ, "LC_ALL": "C.UTF-8"},
-                    start_new_session=True,
-                )
-                if source is not subprocess.DEVNULL:
-                    source.close()
-                source = process.stdout
-                started.append((argv, process, errors))
-            _wait_for_all(started, None if timeout is None else time.monotonic() + timeout)
+                stage = _Stage(tuple(argv), self.path(argv[0]), source, output if last and not watched else subprocess.PIPE)
+                started.append(stage)
+                source = subprocess.PIPE if watched and not last else stage.process.stdout
+            if watch is not None:
+                _pass_on(started, output, watch, deadline)
+            _wait_for_all(started, deadline)
         finally:
-            for _argv, process, errors in started:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-                errors.close()
+            for stage in started:
+                stage.stop()
 
 
-def _wait_for_all(
-    started: t.Sequence[tuple[t.Sequence[str], subprocess.Popen[bytes], t.IO[bytes]]], deadline: float | None
-) -> None:
-    """Wait for each stage, from the last to the first; report the failure nearest to the source."""
-    failed: Completed | None = None
-    for argv, process, errors in reversed(started):
+_ATTENDANT = """
+import json, os, subprocess, sys
+for line in sys.stdin:
+    order = json.loads(line)
+    try:
+        done = subprocess.run(order["argv"], input=order["stdin"].encode("utf-8", "surrogateescape"),
+                              capture_output=True, cwd="/", env={**os.environ, **order["environment"]})
+        answer = [done.returncode, *(text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))]
+    except OSError as error:
+        answer = [127, "", str(error)]
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class _Attendant:
+    """A process that runs one command after the other as another user, and ends with the module."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", text=True)
+        self._turn = threading.Lock()
+
+    def run(self, argv: list[str], stdin: str, environment: t.Mapping[str, str]) -> tuple[int, str, str]:
+        source, sink = self._process.stdout, self._process.stdin
+        order = json.dumps({"argv": argv, "stdin": stdin, "environment": dict(environment)})
+        with self._turn, contextlib.suppress(BrokenPipeError):
+            if source is not None and sink is not None:
+                sink.write(f"{order}\n")
+                sink.flush()
+                rc, stdout, stderr = json.loads(source.readline() or '[126, "", "the helper process of the user ended"]')
+                return rc, stdout, stderr
+        return 126, "", "the helper process of the user could not be started"
+
+
+class _Stage:
+    """One running program of a pipeline; what it says on standard error goes to a file, so that it never blocks."""
+
+    def __init__(self, argv: tuple[str, ...], path: str, source: t.Any, sink: t.Any) -> None:
+        self.argv = argv
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [path, *argv[1:]],
+            stdin=source,
+            stdout=sink,
+            stderr=self.errors,
+            bufsize=0,
+            cwd="/",
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+        )
+        if not isinstance(source, int) and source is not None:
+            source.close()
+
+    def ended(self, deadline: float | None) -> Completed:
         try:
-            rc = process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            rc = self.process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            raise _failure(Completed(tuple(argv), _TIMED_OUT, "", ""), -1) from None
-        if rc != 0:
-            errors.seek(0)
-            failed = Completed(tuple(argv), rc, "", errors.read().decode("utf-8", "replace"))
-    if failed is not None:
-        raise _failure(failed, None)
+            raise _failure(Completed(self.argv, _TIMED_OUT, "", ""), -1) from None
+        self.errors.seek(0)
+        return Completed(self.argv, rc, "", self.errors.read().decode("utf-8", "replace"))
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        for stream in (self.errors, self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def _pass_on(started: t.Sequence[_Stage], output: int, watch: t.Callable[[bytes], None], deadline: float | None) -> None:
+    """Copy what the first stage writes to the next one, or to the output, while watch looks on."""
+    source = t.cast("t.IO[bytes]", started[0].process.stdout)
+    pipe = started[1].process.stdin if len(started) > 1 else None
+    sink = output if pipe is None else pipe.fileno()
+    with contextlib.suppress(BrokenPipeError):  # the program that stopped reading is asked for its reason afterwards
+        while chunk := _next_chunk(started[0], source.fileno(), deadline):
+            watch(chunk)
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(sink, rest) :]
+    source.close()
+    if pipe is not None:
+        pipe.close()
+
+
+def _next_chunk(stage: _Stage, source: int, deadline: float | None) -> bytes:
+    if deadline is not None and not select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        raise _failure(Completed(stage.argv, _TIMED_OUT, "", ""), -1)
+    return os.read(source, _CHUNK)
+
+
+def _wait_for_all(started: t.Sequence[_Stage], deadline: float | None) -> None:
+    """Wait for each stage; report the failure nearest to the source that is not just the echo of a later one."""
+    failures = [done for done in [stage.ended(deadline) for stage in reversed(started)][::-1] if done.rc != 0]
+    reasons = [done for done in failures if done.rc != -signal.SIGPIPE and not _BROKEN_PIPE.search(done.stderr)]
+    for done in reasons or failures:
+        raise _failure(done, None)
 
 
 def _failure(done: Completed, timeout: float | None) -> CommandError:

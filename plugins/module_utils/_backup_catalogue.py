@@ -1,0 +1,145 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+# Which backups a directory holds: those whose manifest and file agree. Everything else that looks like one is named with a reason.
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import typing as t
+
+from . import _backup
+from ._dump_census import Census
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+
+_LOOKS_LIKE_A_BACKUP = re.compile(r"\.(sql|sqlite3?|db|dump|gz|bz2|xz|zst|tar|partial|bak)(\.|$)", re.IGNORECASE)
+_WANTED = ("id", "file", "bytes", "sha256", "engine", "database", "started", "finished")
+_SQLITE_HEADER = b"SQLite format 3\0"
+
+Entry = dict[str, t.Any]
+
+
+class Unusable(Exception):
+    """Why a file is not a backup."""
+
+
+def read(directory: str, now: float) -> tuple[list[Entry], list[dict[str, str]]]:
+    """The backups of a directory, newest first, and what only looks like one, with the reason."""
+    try:
+        present = sorted(entry.name for entry in os.scandir(directory) if entry.is_file(follow_symlinks=False))
+    except OSError as error:
+        raise RollbackError(f"The backup directory {directory} cannot be read: {error.strerror}.") from error
+    backups: list[Entry] = []
+    ignored: list[dict[str, str]] = []
+    for name in present:
+        if name.endswith(_backup.MANIFEST_SUFFIX):
+            try:
+                backups.append(_entry(directory, name, now))
+            except Unusable as reason:
+                ignored.append({"path": os.path.join(directory, name), "reason": str(reason)})
+    claimed = {backup["file"] for backup in backups}
+    ignored += [
+        {"path": os.path.join(directory, name), "reason": _why_not(name)}
+        for name in present
+        if name not in claimed and not name.endswith(_backup.MANIFEST_SUFFIX) and _LOOKS_LIKE_A_BACKUP.search(name)
+    ]
+    return sorted(backups, key=lambda backup: (backup["started"], backup["id"]), reverse=True), ignored
+
+
+def moment(text: str) -> datetime.datetime:
+    """An ISO 8601 time that says its time zone."""
+    try:
+        found = datetime.datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text.strip()))
+    except ValueError:
+        raise RollbackError(f"{text!r} is not a time in ISO 8601, such as 2026-11-22T10:00:00Z.") from None
+    if found.tzinfo is None:
+        raise RollbackError(f"The time {text!r} does not say its time zone; end it with Z for UTC, or with an offset such as +01:00.")
+    return found
+
+
+def verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+    """Read the whole backup and raise Unusable unless it holds what its manifest says."""
+    if _backup.sha256(backup["path"]) != backup["sha256"]:
+        raise Unusable("its checksum differs from the manifest's")
+    if backup["engine"] == "sqlite":
+        _verify_sqlite(runner, backup)
+    else:
+        _verify_dump(runner, backup)
+
+
+def _entry(directory: str, name: str, now: float) -> Entry:
+    found = _manifest(os.path.join(directory, name))
+    if found["file"] != os.path.basename(found["file"]) or name != found["id"] + _backup.MANIFEST_SUFFIX:
+        raise Unusable("it names another file than its own")
+    path = os.path.join(directory, found["file"])
+    try:
+        size = os.lstat(path).st_size
+    except FileNotFoundError:
+        raise Unusable(f"its file {found['file']} is missing") from None
+    if size != found["bytes"]:
+        raise Unusable(f"its file {found['file']} has {size} bytes instead of {found['bytes']}")
+    try:
+        age = now - moment(found["started"]).timestamp()
+    except RollbackError as error:
+        raise Unusable(error.message) from None
+    return {**found, "path": path, "manifest": os.path.join(directory, name), "age_seconds": round(age), "verified": None}
+
+
+def _manifest(path: str) -> Entry:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        raise Unusable("it is not a readable manifest") from None
+    if not isinstance(found, dict) or found.get("format_version") != _backup.FORMAT_VERSION:
+        raise Unusable(f"it is not a manifest of format version {_backup.FORMAT_VERSION}")
+    missing = [key for key in _WANTED if key not in found]
+    if missing:
+        raise Unusable(f"its manifest lacks {', '.join(missing)}")
+    return found
+
+
+def _why_not(name: str) -> str:
+    if name.endswith(_backup.PARTIAL_SUFFIX):
+        return "it is still being written, or was interrupted"
+    return "it has no manifest that fits"
+
+
+def _verify_dump(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+    census = Census()
+    _decompress(runner, backup["path"], census.feed)
+    if not census.complete:
+        raise Unusable("its dump is not complete")
+    if backup.get("rows_basis") == "dump" and census.rows != backup["tables"]:
+        raise Unusable("its tables or rows differ from the manifest's")
+
+
+def _verify_sqlite(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+    size, header = 0, b""
+
+    def look(chunk: bytes) -> None:
+        nonlocal size, header
+        size += len(chunk)
+        header = (header + chunk)[: len(_SQLITE_HEADER)]
+
+    _decompress(runner, backup["path"], look)
+    if header != _SQLITE_HEADER or size != backup.get("uncompressed_bytes"):
+        raise Unusable("it does not hold a whole SQLite database")
+
+
+def _decompress(runner: Runner, path: str, watch: t.Callable[[bytes], None]) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        runner.pipeline([["zstd", "--decompress", "--stdout", "--quiet", "--", path]], output=nowhere, watch=watch)
+    except CommandError:
+        raise Unusable("it cannot be decompressed") from None
+    finally:
+        os.close(nowhere)

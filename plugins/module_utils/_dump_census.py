@@ -1,0 +1,66 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import re
+
+_TABLE_BEGINS = re.compile(rb"\n-- Dumping data for table `((?:[^`\n]|``)+)`(?=\n)")
+_TABLE_ENDS = b"\nUNLOCK TABLES;"
+_ROW = b"\n("
+_STATEMENT = b"\nINSERT INTO "
+_TRAILER = re.compile(rb"\n-- Dump completed[^\n]*\n*\Z")
+_TAIL = 200
+
+
+class Census:
+    """Counts what a dump of MySQL or MariaDB holds while it passes by.
+
+    MariaDB writes each row on a line of its own and escapes line feeds in data, so lines can be counted. MySQL's own
+    program writes rows one after the other; then the number of rows is None.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.rows: dict[str, int | None] = {}
+        self._table: str | None = None
+        self._count = 0
+        self._statements = False
+        self._pending = b"\n"
+        self._tail = b""
+
+    def feed(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        data = self._pending + chunk
+        whole = data.rfind(b"\n")  # the last line may go on in the next chunk
+        self._lines(data, whole)
+        self._pending = data[whole:]
+        self._tail = (self._tail + chunk)[-_TAIL:]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the dump ends with the line that its program writes last."""
+        return bool(_TRAILER.search(self._tail))
+
+    def _lines(self, data: bytes, end: int) -> None:
+        position = 0
+        while position < end:
+            if self._table is None:
+                found = _TABLE_BEGINS.search(data, position, end + 1)
+                if not found:
+                    return
+                self._table = found.group(1).replace(b"``", b"`").decode("utf-8", "replace")
+                self._count, self._statements = 0, False
+                position = found.end()
+            else:
+                stop = data.find(_TABLE_ENDS, position, end)
+                last = end if stop < 0 else stop
+                self._count += data.count(_ROW, position, last + 1)
+                self._statements = self._statements or (not self._count and data.find(_STATEMENT, position, last) >= 0)
+                position = last
+                if stop >= 0:
+                    self.rows[self._table] = None if self._statements and not self._count else self._count
+                    self._table = None

@@ -1,0 +1,302 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_backup
+short_description: Back up a database into one compressed file with a manifest
+version_added: 0.1.0
+description:
+  - Makes a consistent backup of a MariaDB, MySQL or SQLite database while it is in use, in one compressed file.
+  - A MariaDB or MySQL database is dumped in a single transaction with its views, triggers, routines and events, and compressed
+    on the way. A SQLite database is copied by SQLite's own online backup and checked for damage.
+  - The file is written aside, proven to be complete, flushed to disk and named. Its manifest, written last, says what the backup
+    holds and has its checksum. A backup exists only once its manifest does; of a backup that fails, nothing stays.
+  - The database is only read. Old backups are never removed.
+  - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the
+    environment, on disk, in a log or in the result.
+author:
+  - lastgood contributors (@lastgood)
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: none
+    details: Each run makes another backup.
+requirements:
+  - zstd
+  - mariadb-dump and mariadb, or mysqldump and mysql (for O(engine=mysql))
+  - python3 with its module sqlite3 (for O(engine=sqlite))
+options:
+  directory:
+    description: Where the backup goes. It must exist and belong to the user of the connection.
+    type: path
+    required: true
+  environment_file:
+    description:
+      - The C(.env) file of a Laravel application on the host, which names the database and has its login
+        (C(DB_CONNECTION), C(DB_HOST), C(DB_PORT), C(DB_SOCKET), C(DB_DATABASE), C(DB_USERNAME), C(DB_PASSWORD), or C(DB_URL)).
+      - Not with O(login_user).
+    type: path
+  environment_user:
+    description: The user who may read O(environment_file), and the SQLite database. Default is the user of the connection.
+    type: str
+  engine:
+    description: The kind of database; V(mysql) is MariaDB too. Default is what O(environment_file) says, else V(mysql).
+    type: str
+    choices: [mysql, sqlite]
+  database:
+    description: The name of the database, or the path of the SQLite file. Default is what O(environment_file) says.
+    type: str
+  login_user:
+    description: The database user, when there is no O(environment_file).
+    type: str
+  login_password:
+    description: The password of O(login_user).
+    type: str
+  login_host:
+    description: The database server's host.
+    type: str
+    default: 127.0.0.1
+  login_port:
+    description: The database server's port.
+    type: int
+    default: 3306
+  login_unix_socket:
+    description: The database server's socket, used instead of host and port.
+    type: path
+  application:
+    description: The application's name, for the manifest.
+    type: str
+  application_version:
+    description: The version that the application runs, for the manifest.
+    type: str
+  label:
+    description: What the backup is for, such as V(pre-rollback). It becomes a part of the file name.
+    type: str
+  migrations_table:
+    description: The table that lists the applied migrations. They are written into the manifest when it exists.
+    type: str
+    default: migrations
+  minimum_free:
+    description: Space that must stay free in O(directory). Nothing is started when the expected size does not fit.
+    type: bytes
+    default: 64M
+  compression_level:
+    description: The level for zstd, from 1 to 19. V(1) is already about as small as gzip's usual level, at an eighth of its time.
+    type: int
+    default: 1
+  compression_threads:
+    description: Threads for zstd; V(0) is one for each processor core.
+    type: int
+    default: 0
+  timeout:
+    description: Seconds after which the backup is given up.
+    type: int
+    default: 3600
+seealso:
+  - module: lastgood.rollback.db_backup_info
+"""
+
+EXAMPLES = r"""
+- name: Back up the application's database before a rollback
+  lastgood.rollback.db_backup:
+    environment_file: /var/www/chom/.env
+    environment_user: www-data
+    directory: /var/backups/chom
+    application: chom
+    application_version: v1.2.4
+    label: pre-rollback
+
+- name: Back up a database with a login from the vault
+  lastgood.rollback.db_backup:
+    database: chom
+    login_user: backup
+    login_password: "{{ vault_backup_password }}"
+    directory: /var/backups/chom
+"""
+
+RETURN = r"""
+path:
+  description: The backup's file, in check mode what it would be called now.
+  returned: always
+  type: str
+  sample: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.sql.zst
+manifest:
+  description: The manifest's file, in check mode what it would be called now.
+  returned: always
+  type: str
+  sample: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.manifest.json
+expected_bytes:
+  description: The size that was expected from what the server says about the database.
+  returned: always
+  type: int
+  sample: 41943040
+free_bytes:
+  description: Free space in the backup directory before the backup.
+  returned: always
+  type: int
+  sample: 84934656000
+backup:
+  description:
+    - What the manifest says.
+    - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself, and V(server) when the server was asked
+      right after it.
+    - C(not_transactional) names tables that are not part of the one snapshot; C(warnings) says in words what may be missing.
+    - C(migrations) is null when there is no such table. Times are UTC; the data are those of C(started), or a moment later.
+  returned: success, not in check mode
+  type: dict
+  sample:
+    format_version: 1
+    id: chom-20261122T021956.123Z-pre-rollback
+    file: chom-20261122T021956.123Z-pre-rollback.sql.zst
+    bytes: 41691936
+    uncompressed_bytes: 125506767
+    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    engine: mysql
+    database: chom
+    charset: utf8mb4
+    collation: utf8mb4_unicode_ci
+    server_version: 11.8.6-MariaDB-0+deb13u1
+    client_version: mariadb-dump from 11.8.6-MariaDB, client 10.19 for debian-linux-gnu (x86_64)
+    tables: {users: 5000, organizations: 120, sites: 900, migrations: 4}
+    rows_basis: dump
+    not_transactional: []
+    views: 1
+    triggers: 0
+    routines: 0
+    events: 0
+    migrations: [2026_01_01_000000_create_users_table]
+    application: chom
+    application_version: v1.2.4
+    label: pre-rollback
+    host: chom-1
+    started: "2026-11-22T02:19:56.123Z"
+    finished: "2026-11-22T02:20:03.701Z"
+    compression: zstd
+    warnings: []
+"""
+
+import socket
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _backup, _database_credentials
+from ..module_utils._command import Runner
+from ..module_utils._database_credentials import Credentials
+from ..module_utils._database_dump import MysqlSource
+from ..module_utils._database_sqlite import SqliteSource
+from ..module_utils._errors import RollbackError
+from ..module_utils._wiring import conclude, utc
+
+
+def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
+    """The login from the application's environment file or from the options, with the options' engine and database."""
+    if options["environment_file"]:
+        return _database_credentials.from_dotenv(runner, options["environment_file"], options["environment_user"])
+    return Credentials(
+        engine=options["engine"] or "mysql",
+        host=options["login_host"],
+        port=options["login_port"],
+        socket=options["login_unix_socket"] or "",
+        user=options["login_user"] or "",
+        password=options["login_password"] or "",
+    )
+
+
+def _source(options: dict[str, t.Any], runner: Runner) -> _backup.Source:
+    credentials = _credentials(options, runner)
+    if options["engine"] and options["engine"] != credentials.engine:
+        raise RollbackError(f"The environment file is for {credentials.engine}, not for {options['engine']}.")
+    credentials = credentials.with_database(options["database"] or credentials.database)
+    if not credentials.database:
+        raise RollbackError("There is no database to back up: neither the option database nor the environment file names one.")
+    if credentials.engine == "sqlite":
+        return SqliteSource(runner, credentials.database, options["environment_user"], options["migrations_table"])
+    return MysqlSource(runner, credentials, options["migrations_table"])
+
+
+def _compressor(options: dict[str, t.Any], runner: Runner) -> list[str]:
+    runner.path("zstd")
+    if not 1 <= options["compression_level"] <= 19:
+        raise RollbackError("compression_level must be from 1 to 19.")
+    return ["zstd", "--quiet", f"-{options['compression_level']}", f"-T{options['compression_threads']}"]
+
+
+def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
+    options = module.params
+    now = time.time()
+    zstd = _compressor(options, runner)
+    _backup.free_bytes(options["directory"])
+    source = _source(options, runner)
+    names = _backup.names(options["directory"], source.database, options["label"], utc(now), source.suffix)
+    expected = source.prepare()
+    free = _backup.require_space(options["directory"], expected, options["minimum_free"])
+    result: dict[str, t.Any] = {
+        "changed": True,
+        "path": names.path,
+        "manifest": names.manifest,
+        "expected_bytes": expected,
+        "free_bytes": free,
+        "diff": {"before": "", "after": f"{names.path}\n{names.manifest}\n"},
+    }
+    if module.check_mode:
+        return result
+    about = {key: options[key] for key in ("application", "application_version", "label")}
+    about.update(host=socket.gethostname(), started=utc(now))
+    backup = _backup.make(source, names, about, zstd=zstd, timeout=options["timeout"])
+    for warning in backup["warnings"]:
+        module.warn(warning)
+    return {**result, "backup": backup}
+
+
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
+    try:
+        return _back_up(module, runner)
+    except RollbackError as error:
+        error.state = _backup.NOT_MADE
+        raise
+
+
+_OPTIONS: dict[str, t.Any] = {
+    "directory": {"type": "path", "required": True},
+    "environment_file": {"type": "path"},
+    "environment_user": {"type": "str"},
+    "engine": {"type": "str", "choices": ["mysql", "sqlite"]},
+    "database": {"type": "str"},
+    "login_user": {"type": "str"},
+    "login_password": {"type": "str", "no_log": True},
+    "login_host": {"type": "str", "default": "127.0.0.1"},
+    "login_port": {"type": "int", "default": 3306},
+    "login_unix_socket": {"type": "path"},
+    "application": {"type": "str"},
+    "application_version": {"type": "str"},
+    "label": {"type": "str"},
+    "migrations_table": {"type": "str", "default": "migrations"},
+    "minimum_free": {"type": "bytes", "default": "64M"},
+    "compression_level": {"type": "int", "default": 1},
+    "compression_threads": {"type": "int", "default": 0},
+    "timeout": {"type": "int", "default": 3600},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=_OPTIONS,
+        mutually_exclusive=[("environment_file", "login_user")],
+        supports_check_mode=True,
+    )
+    conclude(module, _work)
+
+
+if __name__ == "__main__":
+    main()
