@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import sys
@@ -32,7 +33,7 @@ _PAGE = """<!DOCTYPE html>
 body {margin: 0; min-height: 100vh; display: grid; place-items: center; font: 1.1rem/1.5 system-ui, sans-serif; color: #444}
 </style>
 </head>
-<body><main><h1>503</h1><p>This service is being maintained and will be back shortly.</p></main></body>
+<body><main><h1>@STATUS@</h1><p>@MESSAGE@</p></main></body>
 </html>
 """
 
@@ -91,6 +92,7 @@ class Closing:
     refresh: int | None
     except_paths: list[str] | None
     render: str | None
+    message: str
     secret: str | None
     page: Page | None
 
@@ -123,6 +125,7 @@ def closing(params: t.Mapping[str, t.Any], app: Application) -> Closing:
         refresh=params["refresh"],
         except_paths=params["except_paths"],
         render=params["render"],
+        message=params["message"],
         secret=params["secret"],
         page=page,
     )
@@ -139,7 +142,7 @@ def switch(runner: Runner, app: Application, plan: Closing, *, check_mode: bool,
 def _close(runner: Runner, app: Application, plan: Closing, check_mode: bool) -> Outcome:
     """The files first: they close within milliseconds whatever state the application is in."""
     warnings: list[str] = []
-    template = _PAGE.replace("503", str(plan.status))
+    template = _PAGE.replace("@STATUS@", str(plan.status)).replace("@MESSAGE@", html.escape(plan.message))
     if plan.render and plan.method != "file":
         template = _rendered(runner, app, plan, template, warnings)
     report = _files(runner, app, plan, check_mode, template=template)
@@ -212,7 +215,7 @@ def _files(runner: Runner, app: Application, plan: Closing, forecast: bool, *, t
         "wait_for_driver": plan.state == "up" and plan.method == "auto" and plan.driver != "file" and not told,
         "driver": plan.driver,
     }
-    python = runner.find("python3") or sys.executable
+    python = "python3" if runner.find("python3") else sys.executable
     done = runner.run([python, "-I", "-S", "-c", _source()], user=app.user, stdin=json.dumps(order), timeout=30)
     answer = t.cast("dict[str, t.Any]", json.loads(done.stdout))
     if "error" in answer:
