@@ -36,5 +36,5 @@ def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
 
 
 def _timing(started: float) -> dict[str, t.Any]:
-    finished = time.time()
-    return {"started": utc(started), "finished": utc(finished), "seconds": round(finished - started, 3)}
+    ended = time.time()
+    return {"started": utc(started), "ended": utc(ended), "seconds": round(ended - started, 3)}

@@ -494,7 +494,7 @@ started:
   returned: always
   type: str
   sample: "2026-11-22T03:04:05.678Z"
-finished:
+ended:
   description: When the module ended.
   returned: always
   type: str
