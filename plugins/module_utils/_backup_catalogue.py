@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from ._command import Runner
 
 _LOOKS_LIKE_A_BACKUP = re.compile(r"\.(sql|sqlite3?|db|dump|gz|bz2|xz|zst|tar|partial|bak)(\.|$)", re.IGNORECASE)
-_WANTED = ("id", "file", "bytes", "sha256", "engine", "database", "started", "finished")
+_WANTED = {"id": str, "file": str, "bytes": int, "sha256": str, "engine": str, "database": str, "started": str, "finished": str}
 _SQLITE_HEADER = b"SQLite format 3\0"
 
 Entry = dict[str, t.Any]
@@ -65,8 +65,22 @@ def moment(text: str) -> datetime.datetime:
     return found
 
 
-def verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
-    """Read the whole backup and raise Unusable unless it holds what its manifest says."""
+def verified(runner: Runner, backups: t.Iterable[Entry]) -> tuple[list[Entry], list[dict[str, str]]]:
+    """Read each backup completely; returns those that hold what their manifests say, and the others with the reason."""
+    runner.path("zstd")
+    whole: list[Entry] = []
+    damaged: list[dict[str, str]] = []
+    for backup in backups:
+        try:
+            _verify(runner, backup)
+        except Unusable as reason:
+            damaged.append({"path": backup["path"], "reason": str(reason)})
+        else:
+            whole.append({**backup, "verified": True})
+    return whole, damaged
+
+
+def _verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
     if _backup.sha256(backup["path"]) != backup["sha256"]:
         raise Unusable("its checksum differs from the manifest's")
     if backup["engine"] == "sqlite":
@@ -88,6 +102,7 @@ def _entry(directory: str, name: str, now: float) -> Entry:
         raise Unusable(f"its file {found['file']} has {size} bytes instead of {found['bytes']}")
     try:
         age = now - moment(found["started"]).timestamp()
+        moment(found["finished"])
     except RollbackError as error:
         raise Unusable(error.message) from None
     return {**found, "path": path, "manifest": os.path.join(directory, name), "age_seconds": round(age), "verified": None}
@@ -101,9 +116,9 @@ def _manifest(path: str) -> Entry:
         raise Unusable("it is not a readable manifest") from None
     if not isinstance(found, dict) or found.get("format_version") != _backup.FORMAT_VERSION:
         raise Unusable(f"it is not a manifest of format version {_backup.FORMAT_VERSION}")
-    missing = [key for key in _WANTED if key not in found]
+    missing = [key for key, kind in _WANTED.items() if not isinstance(found.get(key), kind)]
     if missing:
-        raise Unusable(f"its manifest lacks {', '.join(missing)}")
+        raise Unusable(f"its manifest does not say {', '.join(missing)}")
     return found
 
 

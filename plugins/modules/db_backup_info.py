@@ -1,0 +1,161 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_backup_info
+short_description: List the database backups in a directory
+version_added: 0.1.0
+description:
+  - Lists the backups that M(lastgood.rollback.db_backup) made, newest first, with what their manifests say.
+  - A backup counts only when its manifest is readable and its file has the size that the manifest says. Everything else that looks
+    like a backup is listed as ignored, with the reason, and never chosen.
+  - Nothing is chosen silently. Narrow the list down by options, and let a person or a play choose by RV(backups[].id).
+author:
+  - lastgood contributors (@lastgood)
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+requirements:
+  - zstd (for O(verify))
+options:
+  directory:
+    description: Where the backups are.
+    type: path
+    required: true
+  application:
+    description: List only backups of this application.
+    type: str
+  application_version:
+    description: List only backups made while this version ran.
+    type: str
+  database:
+    description: List only backups of this database.
+    type: str
+  label:
+    description: List only backups with this label.
+    type: str
+  before:
+    description:
+      - List only backups that were finished before this moment, for example before an incident began.
+      - ISO 8601 with a time zone, such as V(2026-11-22T02:00:00Z).
+    type: str
+  verify:
+    description:
+      - Read each listed backup completely. Its checksum, the compression, the dump's last line and the number of rows of each table must
+        be those of its manifest. A backup that fails is ignored.
+      - This takes a few seconds for each gigabyte of uncompressed data.
+    type: bool
+    default: false
+seealso:
+  - module: lastgood.rollback.db_backup
+"""
+
+EXAMPLES = r"""
+- name: List the backups of version v1.2.3 from before the incident, and prove that they are whole
+  lastgood.rollback.db_backup_info:
+    directory: /var/backups/chom
+    application_version: v1.2.3
+    before: "2026-11-22T02:00:00Z"
+    verify: true
+  register: candidates
+
+- name: Stop when there is none
+  ansible.builtin.assert:
+    that: candidates.backups | length > 0
+    fail_msg: "No backup can be used. Ignored: {{ candidates.ignored }}"
+"""
+
+RETURN = r"""
+backups:
+  description:
+    - The backups that fit, newest first, each with what its manifest says (see RV(lastgood.rollback.db_backup#module:backup)).
+    - C(path) and C(manifest) are the full paths of its files, and C(age_seconds) says how old its data are.
+    - C(verified) is V(true) when O(verify) read it completely, else null.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: chom-20261122T021956.123Z-pre-rollback
+      path: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.sql.zst
+      manifest: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.manifest.json
+      age_seconds: 3600
+      verified: true
+      engine: mysql
+      database: chom
+      application: chom
+      application_version: v1.2.4
+      label: pre-rollback
+      bytes: 41691936
+      sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      tables: {users: 5000, organizations: 120, sites: 900, migrations: 4}
+      started: "2026-11-22T02:19:56.123Z"
+      finished: "2026-11-22T02:20:03.701Z"
+ignored:
+  description: Files that look like backups and are none, or cannot be trusted, with the reason. Filters do not apply to them.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /var/backups/chom/chom-20261120T010000.000Z.sql.zst.partial
+      reason: it is still being written, or was interrupted
+"""
+
+import datetime
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _backup_catalogue
+from ..module_utils._backup_catalogue import Entry
+from ..module_utils._command import Runner
+from ..module_utils._wiring import conclude
+
+_SAME = ("application", "application_version", "database", "label")
+
+
+def _fits(backup: Entry, options: dict[str, t.Any], before: datetime.datetime | None) -> bool:
+    if before is not None and _backup_catalogue.moment(backup["finished"]) >= before:
+        return False
+    return all(options[key] is None or backup.get(key) == options[key] for key in _SAME)
+
+
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
+    options = module.params
+    before = _backup_catalogue.moment(options["before"]) if options["before"] else None
+    backups, ignored = _backup_catalogue.read(options["directory"], time.time())
+    backups = [backup for backup in backups if _fits(backup, options, before)]
+    if options["verify"]:
+        backups, damaged = _backup_catalogue.verified(runner, backups)
+        ignored += damaged
+    return {"changed": False, "backups": backups, "ignored": ignored}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "application": {"type": "str"},
+            "application_version": {"type": "str"},
+            "database": {"type": "str"},
+            "label": {"type": "str"},
+            "before": {"type": "str"},
+            "verify": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    conclude(module, _work)
+
+
+if __name__ == "__main__":
+    main()
