@@ -17,7 +17,14 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        text = "\n".join(_lines(self._task.args["plan"]))
+        wanted = self._task.args
+        if "plan" in wanted:
+            lines = _lines(wanted["plan"])
+        elif "status" in wanted:
+            lines = _status(wanted["status"])
+        else:
+            lines = _probes(wanted["gate"])
+        text = "\n".join(lines)
         return {"changed": False, "lastgood_text": text, "msg": text, "_ansible_verbose_always": True}
 
 
@@ -49,3 +56,32 @@ def _migrations(migrations: dict[str, t.Any]) -> t.Iterator[str]:
         yield "migrations: the target knows all that the database has"
     if migrations["not_applied"]:
         yield f"WARNING: the target has migrations that the database lacks: {', '.join(migrations['not_applied'])}"
+
+
+def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
+    closed = "CLOSED to users (maintenance mode)" if status["maintenance"] else "open to users"
+    yield f"runs {status['version']} ({status['commit'][:12]}), {closed}"
+    if status["changed_files"]:
+        yield f"changed by hand: {', '.join(status['changed_files'][:10])}"
+    bad = {name: state for name, state in status["units"].items() if not state.startswith("active")}
+    yield "units: " + (", ".join(f"{name} {state}" for name, state in bad.items()) or f"all {len(status['units'])} active")
+    if status["workers_waiting"]:
+        yield f"stopped by a run and not started again: {', '.join(status['workers_waiting'])}"
+    lock = status["lock"]
+    yield f"lock: held by {lock.get('actor')} since {lock.get('since')} (run {lock.get('run')})" if lock else "lock: free"
+    last = status["last_run"]
+    if last is None:
+        yield "last rollback: none is recorded on this host"
+        return
+    when = last.get("closed") or last.get("opened")
+    yield f"last rollback: {last.get('from_version')} -> {last.get('target')}, {last.get('outcome')} at {when} (run {last.get('run')})"
+    if status["unfinished"]:
+        yield f"NEXT: ansible-playbook playbooks/{last.get('severity', 'standard')}_rollback.yml -e target={last.get('target')}"
+
+
+def _probes(gate: dict[str, t.Any]) -> t.Iterator[str]:
+    for probe in gate.get("probes", []):
+        word = "ok    " if probe["passed"] else "FAILED" if probe["required"] else "WARN  "
+        found = (probe.get("values") or {}).items()
+        values = ", ".join(f"{name} {value}" for name, value in found if not isinstance(value, (dict, list)))
+        yield f"{word}  {probe['name']:<24} {probe.get('last_error') or values}"

@@ -31,6 +31,22 @@ from ansible import constants as C  # noqa: N812 - the name everybody uses for i
 from ansible.plugins.callback.default import CallbackModule as Default
 
 _WIDTH = 66
+_WHOLE_WORDS: dict[str, t.Any] = {"break_long_words": False, "break_on_hyphens": False}
+
+
+def _silent(task: t.Any) -> bool:
+    """Bookkeeping that says nothing to a person."""
+    return task.action in C._ACTION_SET_FACT or task.get_name().split(" : ")[-1].startswith("Validating arguments")
+
+
+def _message(found: dict[str, t.Any]) -> str:
+    """What failed, the state, the next command: each on a line of its own."""
+    if not found.get("reason"):
+        return str(found.get("msg", "no message"))
+    lines = [found["reason"], f"State: {found['system_state']}" if found.get("system_state") else ""]
+    if found.get("next_command"):
+        lines.append(f"Next: {found['next_command']}")
+    return "\n".join(line for line in lines if line)
 
 
 class CallbackModule(Default):
@@ -106,7 +122,7 @@ class CallbackModule(Default):
             for line in str(found.get("lastgood_text") or found.get("msg", "")).splitlines():
                 self._display.display(f"{'':12}{line}")
             return
-        if result._task.action in C._ACTION_SET_FACT and self._display.verbosity == 0:
+        if self._display.verbosity == 0 and _silent(result._task):
             return
         changed = bool(found.get("changed"))
         word = ("would" if result._task.check_mode else "changed") if changed else "ok"
@@ -122,9 +138,8 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         found = result._result
         self._line(result, "FAILED", C.COLOR_ERROR)
-        message = str(found.get("msg", "no message"))
-        for line in message.splitlines():
-            text = textwrap.fill(line, 110, initial_indent=" " * 14, subsequent_indent=" " * 14, break_long_words=False)
+        for line in _message(found).splitlines():
+            text = textwrap.fill(line, 110, initial_indent=" " * 14, subsequent_indent=" " * 16, **_WHOLE_WORDS)
             self._display.display(text, color=C.COLOR_ERROR)
         if self._display.verbosity > 0:
             self._display.display(self._dump_results(found))

@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from ._checkout import Switch, describe, refuse_obstacles, resolve, survey
 from ._database_credentials import from_dotenv
 from ._database_mysql import ping
+from ._dotenv import parse
 from ._errors import CommandError, RollbackError
 from ._git import Repository, WorkTree
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
+from ._probes import ProbeError
+from ._probes_redis import probe_from
 from ._run import Folder, free_bytes, read_json, unfinished
+from ._units import Systemd, full_name
 from ._versions import Choice, choose_previous
 
 if t.TYPE_CHECKING:
@@ -81,6 +85,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     pending = _pending(runner, application, folder, last)
     findings = Findings()
     migrations = findings.check("database", lambda: _migrations(runner, request, repository, switch))
+    findings.check("redis", lambda: _redis_answers(runner, application))
     if switch.needed or pending:
         _check_host(runner, request, repository, switch, findings)
     findings.refuse()
@@ -174,6 +179,17 @@ def _migrations(runner: Runner, request: Request, repository: Repository, switch
     return facts
 
 
+def _redis_answers(runner: Runner, application: t.Mapping[str, t.Any]) -> None:
+    """Whether the application's own login works, when its settings name a Redis server."""
+    settings = parse(runner.run(["cat", application["environment_file"]], user=application["user"]).stdout)
+    if "REDIS_HOST" not in settings and "REDIS_URL" not in settings:
+        return
+    try:
+        probe_from({}, settings)(5)
+    except (ProbeError, ValueError) as error:
+        raise RollbackError(f"Redis cannot be used with the application's settings: {error}.") from error
+
+
 def _undecided(request: Request, switch: Switch, names: t.Sequence[str]) -> RollbackError:
     target = request.target or switch.target
     return RollbackError(
@@ -233,29 +249,13 @@ def _programs(runner: Runner, application: t.Mapping[str, t.Any], *, composer: b
 
 
 def _units_exist(runner: Runner, names: t.Sequence[str]) -> None:
-    plain = [name for name in names if "*" not in name]
-    if not plain:
-        return
-    shown = runner.run(["systemctl", "show", "--property=Id,Names,LoadState", "--", *plain], timeout=15).stdout
-    loaded: set[str] = set()
-    for block in shown.split("\n\n"):
-        facts = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if facts.get("LoadState") == "loaded":
-            loaded.update(facts.get("Names", "").split())
-    missing = [name for name in plain if _unit(name) not in loaded]
+    systemd = Systemd(runner)
+    missing = [name for name, unit in systemd.show(systemd.expand(names)).items() if unit.load != "loaded"]
     if missing:
         raise RollbackError(
             f"The profile names units that this host does not have: {', '.join(missing)}.",
             next_command="systemctl list-unit-files --type=service,timer",
         )
-
-
-def _unit(name: str) -> str:
-    return (
-        name
-        if "." in name.rsplit("@", 1)[-1] and name.rsplit(".", 1)[-1] in ("service", "timer", "socket", "target")
-        else f"{name}.service"
-    )
 
 
 def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str]) -> None:
@@ -269,9 +269,12 @@ def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str])
         return
     systemctl = runner.path("systemctl")
     wanted = [
-        f"{systemctl} {verb} {_unit(name)}" for name in stopped if name not in reloaded and "*" not in name for verb in ("stop", "start")
+        f"{systemctl} {verb} {full_name(name)}"
+        for name in stopped
+        if name not in reloaded and "*" not in name
+        for verb in ("stop", "start")
     ]
-    wanted += [f"{systemctl} reload {_unit(name)}" for name in reloaded]
+    wanted += [f"{systemctl} reload {full_name(name)}" for name in reloaded]
     allowed = " ".join(listed.stdout.split())
     missing = [command for command in wanted if command not in allowed]
     if missing:

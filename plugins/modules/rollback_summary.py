@@ -9,10 +9,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollback_summary
-short_description: Show a plan to the person who started the run
+short_description: Show a plan, a status or a gate's findings to the person who started the run
 version_added: 0.1.0
 description:
-  - Prints from where to where, why, and what changes on the way.
+  - Prints in words what another module found out.
 author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
@@ -31,7 +31,12 @@ options:
   plan:
     description: The result of M(lastgood.rollback.rollback_plan).
     type: dict
-    required: true
+  status:
+    description: The result of M(lastgood.rollback.rollback_info), instead of a plan.
+    type: dict
+  gate:
+    description: The result of M(lastgood.rollback.health_gate), instead of a plan.
+    type: dict
 """
 
 EXAMPLES = r"""

@@ -78,7 +78,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "target_reason": plan["reason"],
         "commits_left_behind": plan["commits"],
         "migrations_taken_down": steps.get("migrate down", {}).get("down", []),
-        "backup": {name: backup.get(name) for name in ("path", "bytes", "sha256")} if backup.get("path") else None,
+        "backup": _backup(backup),
         "jobs_interrupted": _killed(steps.get("quiesce writers", {})),
         "phases": phases(steps, plan["budgets"]),
         "probes": _probes(steps.get("gate", {})),
@@ -87,6 +87,12 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "next_steps": facts["next_steps"],
         "notifications": facts["notifications"],
     }
+
+
+def _backup(step: Step) -> dict[str, t.Any] | None:
+    if not step.get("backup"):
+        return None
+    return {"path": step["path"], **{name: step["backup"].get(name) for name in ("bytes", "sha256", "tables")}}
 
 
 def _killed(quiesced: Step) -> list[str]:
@@ -148,7 +154,8 @@ def _data(report: t.Mapping[str, t.Any]) -> str:
     lines = ["## Data"]
     backup = report["backup"]
     lines.append(
-        f"- Backup before the switch: `{backup['path']}`, {backup['bytes']} bytes, sha256 `{backup['sha256']}`"
+        f"- Backup before the switch: `{backup['path']}`, {backup['bytes']} bytes, {sum((backup['tables'] or {}).values())} rows "
+        f"in {len(backup['tables'] or {})} tables, sha256 `{backup['sha256']}`"
         if backup
         else "- No backup was made by this run."
     )

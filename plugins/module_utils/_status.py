@@ -1,0 +1,58 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ._git import Repository
+from ._run import Folder, read_json, unfinished
+from ._units import Systemd
+from ._versions import newest_release
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+
+
+def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What runs now, whether users are let in, and what rollbacks left behind; only looks."""
+    folder = Folder.of(application["state_directory"], application["name"])
+    last = read_json(folder.last_run)
+    remembered = read_json(os.path.join(folder.root, "workers.json"))
+    return {
+        **_code(runner, application),
+        "maintenance": _in_maintenance(runner, application),
+        "units": _units(runner, application),
+        "lock": read_json(folder.lock),
+        "last_run": last,
+        "unfinished": unfinished(last),
+        "workers_waiting": sorted((remembered or {}).get("units", [])),
+    }
+
+
+def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    repository = Repository(runner, application["path"], application["user"])
+    tree = repository.work_tree()
+    names = [name for name, commit in repository.tags().items() if commit == tree.commit]
+    version = newest_release(names, application["releases"]["pattern"]) or next(iter(sorted(names)), None)
+    return {
+        "version": version or tree.commit[:12],
+        "commit": tree.commit,
+        "branch": tree.branch,
+        "changed_files": list(tree.changed_files),
+    }
+
+
+def _in_maintenance(runner: Runner, application: t.Mapping[str, t.Any]) -> bool:
+    marker = f"{application['path']}/storage/framework/down"
+    return runner.run(["test", "-e", marker], user=application["user"], check=False).rc == 0
+
+
+def _units(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, str]:
+    services = application["services"]
+    names = [*services["required"], *services["workers"], *services["schedulers"]]
+    systemd = Systemd(runner)
+    return {name: unit.state for name, unit in systemd.show(systemd.expand(names)).items()}

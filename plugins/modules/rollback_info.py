@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollback_info
+short_description: Say what runs, whether users are let in, and what rollbacks left behind
+version_added: 0.1.0
+description:
+  - Reads the checkout, the maintenance mode, the units, the lock and the record of the last run. Changes nothing.
+author:
+  - lastgood contributors (@lastgood)
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  application:
+    description: The application profile as M(lastgood.rollback.application_profile) returns it.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Look
+  lastgood.rollback.rollback_info:
+    application: "{{ rollback_profile }}"
+  register: status
+"""
+
+RETURN = r"""
+version:
+  description: The newest release tag of the commit that is checked out, else another tag of it, else its first 12 digits.
+  returned: success
+  type: str
+  sample: v1.2.3
+commit:
+  description: The commit that is checked out.
+  returned: success
+  type: str
+changed_files:
+  description: Tracked files that were changed by hand.
+  returned: success
+  type: list
+  elements: str
+maintenance:
+  description: Whether the application is in maintenance mode.
+  returned: success
+  type: bool
+units:
+  description: The units of the profile and what systemd says about them.
+  returned: success
+  type: dict
+  sample: {nginx.service: active (running)}
+lock:
+  description: Who holds the lock; null when nobody does.
+  returned: success
+  type: dict
+last_run:
+  description: The record of the last run; null when there was none.
+  returned: success
+  type: dict
+unfinished:
+  description: Whether the last run never got to its end.
+  returned: success
+  type: bool
+workers_waiting:
+  description: Units that a run stopped and that were not started again.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command import Runner
+from ..module_utils._status import survey
+from ..module_utils._wiring import conclude
+
+
+def _work(module: AnsibleModule, runner: Runner) -> dict:
+    return {**survey(runner, module.params["application"]), "changed": False}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"application": {"type": "dict", "required": True}},
+        supports_check_mode=True,
+    )
+    conclude(module, _work)
+
+
+if __name__ == "__main__":
+    main()
