@@ -26,8 +26,9 @@ units: setup ## unit tests with branch coverage
 compatibility: setup ## unit tests and playbook syntax on the oldest and the newest ansible-core
 	@for which in oldest newest; do tests/tools/compatibility.sh $$which || test $$? = 77; done
 
-sanity: setup ## ansible-test sanity, without an ignore file
+sanity: setup ## ansible-test sanity, without an ignore file, of our ansible-core and of the newest
 	@tests/tools/sanity.sh
+	@tests/tools/sanity.sh newest || test $$? = 77
 
 docs: setup ## check the documentation and build the site into build/docs
 	@tests/tools/docs.sh

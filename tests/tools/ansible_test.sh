@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ansible_test.sh SUBCOMMAND OPTIONS...: run ansible-test on a fresh copy of the collection.
+# ansible_test.sh SUBCOMMAND OPTIONS...: run ansible-test on a fresh copy of the collection; CORE=newest takes that ansible-core's.
 # ansible-test insists on .../ansible_collections/<namespace>/<name>, sees through symlinks, and wants a git root of its own.
 # What is not part of the collection (galaxy.yml, build_ignore) is left out: it follows other rules and has its own checks.
 set -euo pipefail
@@ -29,4 +29,4 @@ for version in 24_2 25_2; do
 done
 
 cd "$copy"
-exec ansible-test "$@"
+exec "$root/${CORE:+.cache/}${CORE:-.venv}/bin/ansible-test" "$@"

@@ -10,7 +10,7 @@ if ((EUID != 0)); then
     exit 77
 fi
 
-export MOLECULE_GLOB=molecule/*/molecule.yml
+export MOLECULE_GLOB='molecule/*/molecule.yml'
 export ANSIBLE_FORCE_COLOR=0 NO_COLOR=1 PY_COLORS=0
 if (($#)); then
     exec molecule test --scenario-name "$1"

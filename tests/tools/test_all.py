@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 LOGS = ROOT / "build/logs"
 SKIPPED = 77
 LANES = (
-    ("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity"),
+    ("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity", "sanity newest"),
     ("integration", "molecule"),
 )
 
