@@ -17,6 +17,7 @@ from ._errors import RollbackError
 
 _SHORTEST = 0.05
 _GRACE = 0.25
+_FIRST_PAUSE = 0.5
 
 
 class ProbeError(Exception):
@@ -65,10 +66,11 @@ class Tally:
     streak: int = 0
     failures: int = 0
     final: bool = False
+    not_before: float = 0.0
     last_error: str | None = None
     values: dict[str, t.Any] = field(default_factory=dict)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, now: float) -> None:
         self.attempts += 1
         self.values = answer.values or self.values
         self.final = answer.final
@@ -79,20 +81,22 @@ class Tally:
         else:
             self.streak = 0
             self.failures += 1
+            self.not_before = now + _FIRST_PAUSE * 2 ** (self.failures - 1)
             self.last_error = answer.error
 
     @property
     def passed(self) -> bool:
         return self.streak >= self.probe.successes
 
-    @property
-    def settled(self) -> bool:
-        """Whether the probe need not, or must not, be asked again: one that writes does so as seldom as it can."""
-        return self.final or (self.probe.writes and self.passed)
+    def due(self, now: float) -> bool:
+        """Whether to ask now: what writes is asked until it passes, and after each failure less often."""
+        return not self.final and not (self.probe.writes and (self.passed or now < self.not_before))
 
     @property
     def blame(self) -> str:
         """Why the probe has not passed."""
+        if self.attempts == 0:
+            return "not asked, since it writes and others are not good"
         if self.last_error is None:
             return f"good {self.streak} times in a row, expected {self.probe.successes}"
         return self.last_error
@@ -219,7 +223,7 @@ def once(probes: t.Sequence[Probe], *, clock: Clock, together: Together) -> Outc
     """Ask every probe one time; each counts as passed by that one answer."""
     tallies = [Tally(replace(probe, successes=1)) for probe in probes]
     countdown = Countdown(clock, 0)
-    _ask_all(tallies, _longest(probes), together)
+    _ask(tallies, _longest(probes), clock, together)
     return Outcome(_all_good(tallies), countdown.elapsed, 1, tallies)
 
 
@@ -229,7 +233,7 @@ def until_good(probes: t.Sequence[Probe], *, deadline: float, interval: float, c
     countdown = Countdown(clock, deadline)
     rounds = 0
     for rounds in countdown.rounds(interval):  # noqa: B007 - its last value is reported
-        _ask_all(tallies, countdown.remaining, together)
+        _ask_round(tallies, lambda: countdown.remaining, clock, together)
         if _all_good(tallies) or _hopeless(tallies):
             break
     return Outcome(_all_good(tallies), countdown.elapsed, rounds, tallies)
@@ -244,14 +248,14 @@ def while_good(probes: t.Sequence[Probe], *, duration: float, interval: float, f
     countdown = Countdown(clock, duration)
     rounds = 0
     for rounds in countdown.rounds(interval):
-        _ask_all(tallies, _longest(probes), together)
+        _ask_round(tallies, lambda: _longest(probes), clock, together)
         if _hopeless(tallies, failures):
             return Outcome(False, countdown.elapsed, rounds, tallies)
     for _extra in range(failures + max((probe.successes for probe in probes), default=0)):
         if _all_good(tallies) or _hopeless(tallies, failures):
             break
         clock.sleep(interval)
-        _ask_all(tallies, _longest(probes), together)
+        _ask_round(tallies, lambda: _longest(probes), clock, together)
         rounds += 1
     return Outcome(_all_good(tallies), countdown.elapsed, rounds, tallies)
 
@@ -260,10 +264,22 @@ def _longest(probes: t.Sequence[Probe]) -> float:
     return max((probe.timeout for probe in probes), default=0.0)
 
 
-def _ask_all(tallies: t.Sequence[Tally], remaining: float, together: Together) -> None:
-    asked = [tally for tally in tallies if not tally.settled]
-    for tally, given in zip(asked, together([tally.probe for tally in asked], remaining)):
-        tally.add(given)
+def _ask_round(tallies: t.Sequence[Tally], remaining: t.Callable[[], float], clock: Clock, together: Together) -> None:
+    """Ask each probe once; those that write only when all that read are good, since a write may leave something."""
+    reading = [tally for tally in tallies if not tally.probe.writes]
+    writing = [tally for tally in tallies if tally.probe.writes]
+    needed = [tally for tally in reading if tally.probe.required]
+    good_before = all(tally.streak > 0 for tally in needed)
+    _ask(reading + writing if good_before else reading, remaining(), clock, together)
+    if not good_before and all(tally.passed for tally in needed):
+        _ask(writing, remaining(), clock, together)
+
+
+def _ask(tallies: t.Sequence[Tally], remaining: float, clock: Clock, together: Together) -> None:
+    asked = [tally for tally in tallies if tally.due(clock.monotonic())]
+    answers = together([tally.probe for tally in asked], remaining)
+    for tally, given in zip(asked, answers):
+        tally.add(given, clock.monotonic())
 
 
 def _all_good(tallies: t.Sequence[Tally]) -> bool:

@@ -120,6 +120,8 @@ class _Visit:
         leftover = self._clean_up(response)
         if problem is None and leftover:
             return response, leftover, True
+        if leftover and (response.status < 300 or response.status >= 500):
+            return response, f"{problem}; {leftover}", False
         return response, problem, False
 
     def _send(self, draft: Draft) -> Response:
@@ -146,12 +148,12 @@ class _Visit:
             self._words.update(rules.words_from(rules.document_of(response), draft.places - set(self._words)))
         missing = sorted(draft.places - set(self._words))
         if missing:
-            return f"{mark} was written, but not removed again: the answer has no {', '.join(missing)}"
+            return f"{mark} was not removed again: the answer has no {', '.join(missing)}"
         try:
             status = self._send(draft).status
         except ProbeError as failed:
-            return f"{mark} was written, but not removed again: {failed}"
-        return None if status in accepted else f"{mark} was written, but not removed again: status {status}"
+            return f"{mark} was not removed again: {failed}"
+        return None if status in accepted else f"{mark} was not removed again: status {status}"
 
 
 def _path(url: str) -> str:

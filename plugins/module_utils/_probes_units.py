@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._probes import ProbeError
+from ._probes import ProbeError, one_line
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -113,7 +113,10 @@ class UnitsProbe:
 
     def __call__(self, seconds: float) -> dict[str, t.Any]:
         argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *self._exact, *self._patterns]
-        units = parse(self._runner.run(argv, timeout=seconds).stdout)
+        done = self._runner.run(argv, timeout=seconds, check=False)
+        if done.rc != 0:
+            raise ProbeError(f"systemctl ended with status {done.rc}: {one_line(done.output) or 'no output'}")
+        units = parse(done.stdout)
         exact, matched = units[: len(self._exact)], units[len(self._exact) :]
         values = {
             "active": sum(unit.good for unit in units),

@@ -23,8 +23,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode the probes that only read are asked once and reported. Probes that write are left out and named in
-        RV(skipped_probes). The task does not fail, since what the gate would judge has not been done.
+      - In check mode it does what it does with O(mode=measure), since what the gate would judge has not been done.
   diff_mode:
     support: none
   idempotent:
@@ -65,7 +64,7 @@ options:
       successes:
         description:
           - How often in a row this probe must be good.
-          - The default is O(successes), or V(1) for a probe that writes, which is not asked again once it was good.
+          - The default is O(successes), or V(1) for a probe that writes.
         type: int
       timeout:
         description: Seconds that one request may take, instead of O(timeout).
@@ -79,7 +78,9 @@ options:
         description: The address to ask, counted from O(base_url), for O(probes[].type=http).
         type: str
       method:
-        description: The HTTP method, for O(probes[].type=http). The default is V(GET). All but V(GET) and V(HEAD) count as writing.
+        description:
+          - The HTTP method, for O(probes[].type=http). The default is V(GET). All but V(GET) and V(HEAD) count as writing.
+          - A probe that writes is asked when all that read are good, once, and after a failure less and less often.
         type: str
       headers:
         description: Headers to send, for O(probes[].type=http), O(probes[].type=prometheus) and O(probes[].type=alertmanager).
@@ -313,7 +314,8 @@ options:
     description:
       - With V(gate) the task succeeds as soon as every probe has been good O(successes) times in a row, and fails at the O(deadline).
       - With V(watch) the probes are asked for O(duration) seconds. It fails as soon as one was bad O(failures) times in a row.
-      - With V(measure) every probe is asked once and the answers are reported. The task does not fail because of them.
+      - With V(measure) the probes that only read are asked once and the answers are reported. Probes that write are left out and
+        named in RV(skipped_probes). The task does not fail.
     type: str
     choices: [gate, watch, measure]
     default: gate
@@ -480,7 +482,7 @@ probes:
         maximum_seconds: 0.0147
 skipped_probes:
   description: The probes that were left out because they write.
-  returned: in check mode
+  returned: in check mode and with O(mode=measure)
   type: list
   elements: str
   sample: [sign-up]
@@ -635,14 +637,15 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     _probes_options.check_limits(options)
     _probes_options.check(options["probes"])
-    asked = [probe for probe in options["probes"] if not (module.check_mode and _probes_options.writes(probe))]
+    measuring = module.check_mode or options["mode"] == "measure"
+    asked = [probe for probe in options["probes"] if not (measuring and _probes_options.writes(probe))]
     around = _probes_options.Surroundings(
         runner=runner,
         clock=_CLOCK,
         keep_secret=module.no_log_values.add,
         **{name: options[name] for name in _SURROUNDINGS},
     )
-    outcome = _ask(_probes_options.build(asked, around), options, only_once=module.check_mode)
+    outcome = _ask(_probes_options.build(asked, around), options, measuring)
     facts = {
         "changed": False,
         "passed": outcome.passed,
@@ -650,16 +653,16 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         "availability": outcome.availability,
         "probes": [tally.as_result() for tally in outcome.tallies],
     }
-    if module.check_mode:
+    if measuring:
         facts["skipped_probes"] = [probe["name"] for probe in options["probes"] if probe not in asked]
-    elif not outcome.passed and options["mode"] != "measure":
+    elif not outcome.passed:
         raise RollbackError(outcome.summary, facts=facts)
     return {**facts, "msg": outcome.summary}
 
 
-def _ask(probes: t.Sequence[_probes.Probe], options: dict[str, t.Any], *, only_once: bool) -> _probes.Outcome:
+def _ask(probes: t.Sequence[_probes.Probe], options: dict[str, t.Any], measuring: bool) -> _probes.Outcome:
     means: dict[str, t.Any] = {"clock": _CLOCK, "together": _probes.Threads()}
-    if only_once or options["mode"] == "measure":
+    if measuring:
         return _probes.once(probes, **means)
     if options["mode"] == "watch":
         limits = {name: options[name] for name in ("duration", "interval", "failures")}

@@ -132,16 +132,46 @@ def test_never_passes_on_no_data(time: Time, probes: list[Probe]) -> None:
     assert not _probes.once(probes, clock=time.clock, together=_probes.one_after_another).passed
 
 
-def test_what_writes_is_not_asked_again_once_good(time: Time) -> None:
-    outcome = gate(time, scripted("write", "bgb", writes=True), scripted("home", "bbbg"))
+@pytest.mark.parametrize(
+    ("reading", "writing", "attempts"),
+    [
+        pytest.param("g", "g", [2, 1], id="once when all is well"),
+        pytest.param("bbg", "g", [4, 1], id="not before all that read are good"),
+        pytest.param("gbgg", "gb", [4, 1], id="not again once good"),
+        pytest.param("g", "bg", [3, 2], id="again after a failure"),
+    ],
+)
+def test_what_writes_is_asked_as_seldom_as_possible(time: Time, reading: str, writing: str, attempts: list[int]) -> None:
+    outcome = gate(time, scripted("write", writing, writes=True), scripted("home", reading, successes=2))
     assert outcome.passed
-    assert [tally.attempts for tally in outcome.tallies] == [2, 4]
+    assert [tally.attempts for tally in outcome.tallies] == attempts[::-1]
+
+
+def test_what_writes_is_asked_in_the_round_that_decides(time: Time) -> None:
+    outcome = gate(time, scripted("home", "g"), scripted("write", "g", writes=True))
+    assert (outcome.passed, outcome.rounds) == (True, 1)
+
+
+def test_what_writes_is_asked_less_often_after_each_failure(time: Time) -> None:
+    asked_at: list[float] = []
+
+    def ask(_seconds: float) -> dict[str, t.Any]:
+        asked_at.append(time.now - 1000)
+        raise ProbeError("no")
+
+    gate(time, scripted("home", "g"), Probe("write", "x", ask, writes=True), deadline=30, interval=0.25)
+    assert asked_at == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
+
+
+def test_says_that_a_write_was_not_tried(time: Time) -> None:
+    outcome = gate(time, scripted("home", "b"), scripted("write", "g", writes=True), deadline=0)
+    assert "write: not asked, since it writes and others are not good" in outcome.summary
 
 
 def test_a_final_failure_ends_the_gate(time: Time) -> None:
-    outcome = gate(time, scripted("write", "f", writes=True), scripted("home", "b"))
+    outcome = gate(time, scripted("write", "f", writes=True), scripted("home", "g", successes=2))
     assert not outcome.passed
-    assert outcome.rounds == 1
+    assert outcome.rounds == 2
 
 
 def test_asking_once_needs_one_good_answer(time: Time) -> None:

@@ -81,9 +81,22 @@ def test_a_wrong_answer_is_cleaned_up_too(site: Website, accounts: Accounts) -> 
     assert not caught.value.final
 
 
+def test_what_a_broken_server_may_have_written_is_said(site: Website, accounts: Accounts) -> None:
+    site.site = lambda _asked: Reply("Server Error", 500)
+    with pytest.raises(ProbeError, match=r"status 500, expected 201; lastgood-\w+ was not removed again: .* no user\.id"):
+        sign_up(site)(5)
+
+
+def test_a_refused_write_left_nothing(site: Website) -> None:
+    site.site = lambda _asked: as_json({"message": "invalid"}, 422)
+    with pytest.raises(ProbeError) as caught:
+        sign_up(site)(5)
+    assert str(caught.value) == "status 422, expected 201"
+
+
 def test_a_failed_cleanup_is_final_and_names_what_is_left(site: Website, accounts: Accounts) -> None:
     accounts.refuses_removal = True
-    with pytest.raises(ProbeError, match=r"lastgood-\w+ was written, but not removed again: status 403") as caught:
+    with pytest.raises(ProbeError, match=r"lastgood-\w+ was not removed again: status 403") as caught:
         sign_up(site)(5)
     assert caught.value.final
 

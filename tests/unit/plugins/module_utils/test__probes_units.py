@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.lastgood.rollback.plugins.module_utils import _probes_units as units
-from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 from ansible_collections.lastgood.rollback.plugins.module_utils._probes import ProbeError
 from scripted import Scripted
 
@@ -119,5 +118,5 @@ def test_a_pattern_that_finds_nothing_is_a_failure() -> None:
 
 def test_no_systemd_is_a_failure() -> None:
     runner = Scripted().on("systemctl *", rc=1, stderr="System has not been booted with systemd")
-    with pytest.raises(RollbackError, match="has not been booted with systemd"):
+    with pytest.raises(ProbeError, match="systemctl ended with status 1: System has not been booted with systemd"):
         units.UnitsProbe(runner, ["nginx"], None)(5)
