@@ -85,7 +85,7 @@ APPLICATION: Options = {
         {
             "engine": {"type": "str", "choices": ["mysql", "sqlite"], "default": "mysql"},
             "directory": {"type": "str"},
-            "minimum_free": {"type": "str", "default": "200M"},
+            "minimum_free": {"type": "str", "default": "64M"},
         }
     ),
     "health": {
