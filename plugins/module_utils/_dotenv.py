@@ -15,21 +15,21 @@ from ._errors import RollbackError
 _NAME = re.compile(r"[\w.]+")
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 _ESCAPES = {"f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\", "$": "$"}
-_OPENS_QUOTE = re.compile(r'=[^\S\r\n]*"')
 
 
 def parse(text: str) -> dict[str, str]:
-    """The settings of a .env text; a name given twice keeps its first value, as Laravel does.
+    """The settings of a .env text; of a name given twice the last value counts, as for Laravel.
 
-    A name without "=" is left out. Messages name the setting, never its value.
+    A name without "=" unsets it. Messages name the setting, never its value.
     """
     settings: dict[str, str] = {}
     for entry in _entries(text):
         name, separator, raw = entry.partition("=")
-        name = _clean_name(name)
-        if not separator or name in settings:
-            continue
-        settings[name] = _value(name, raw.strip(), settings)
+        name = _clean_name(name.strip() if separator else name)
+        if separator:
+            settings[name] = _value(name, raw.strip(), settings)
+        else:
+            settings.pop(name, None)
     return settings
 
 
@@ -39,34 +39,29 @@ def plain(value: str) -> str:
 
 
 def _entries(text: str) -> t.Iterator[str]:
-    """The lines that hold settings; a double-quoted value may go over several lines."""
-    pending = ""
-    for line in re.split(r"\r\n|\n|\r", text.lstrip("\ufeff")):
-        if pending:
-            pending = f"{pending}\n{line}"
-            if _closed(line, started=False):
-                yield pending.strip()
-                pending = ""
-        elif line.strip() and not line.lstrip().startswith("#"):
-            if _OPENS_QUOTE.search(line) and not _closed(line, started=True):
-                pending = line
-            else:
-                yield line.strip()
-    if pending:
-        yield pending.strip()
+    """The lines that hold settings; a double-quoted value may go over several lines. One that never ends is dropped."""
+    pending: list[str] = []
+    for line in re.split(r"\r\n|\n|\r", text):
+        starts = not pending and '="' in line and _quotes(line) <= 1 and line != '"'
+        if starts or pending:
+            pending.append(line)
+            if starts or _quotes(line) == 0:
+                continue
+        entry = "\n".join(pending) or line
+        pending = []
+        if entry.strip() and not entry.strip().startswith("#"):
+            yield entry
 
 
-def _closed(line: str, *, started: bool) -> bool:
-    """Whether the double quote that is open on this line is also closed on it."""
-    quotes = len(re.findall(r'(?<!\\)"', line.replace("\\\\", "")))
-    return quotes > 1 if started else quotes >= 1
+def _quotes(line: str) -> int:
+    """How many double quotes a line has that are not escaped; one at its very start counts only when it is alone."""
+    return 1 if line == '"' else len(re.findall(r'(?=[^\\]")', line.replace("\\\\", "")))
 
 
-def _clean_name(raw: str) -> str:
-    name = raw.strip()
-    if name.startswith("export") and name[6:7].isspace():
-        name = name[6:].strip()
-    if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
+def _clean_name(name: str) -> str:
+    if len(name) > 8 and name.startswith("export") and name[6].isspace():
+        name = name[6:].lstrip()
+    if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1]
     if not _NAME.fullmatch(name):
         raise RollbackError("The environment file has a line whose name is not a plain word.")
