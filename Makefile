@@ -6,10 +6,13 @@ MAKEFLAGS += --no-print-directory
 TARGET ?=
 SCENARIO ?=
 
-.PHONY: help setup lint types units compatibility sanity docs integration molecule test coverage changelog clean
+.PHONY: help demo setup lint types units compatibility sanity docs integration molecule test coverage changelog clean
 
 help: ## this list
 	@grep -hE '^[a-z_]+:.*##' Makefile | sed -E 's/:[^#]*## /|/' | column -t -s '|'
+
+demo: ## break a production-like host, roll it back, show what came of it (KEEP=1 keeps the host)
+	@tests/tools/demo.sh
 
 setup: ## install everything the other targets need (.venv) and let Ansible find this checkout
 	@tests/tools/setup.sh

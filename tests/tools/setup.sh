@@ -14,8 +14,12 @@ if ((${#missing[@]})); then
         exit 1
     fi
     echo "installing ${missing[*]} ..."
+    mkdir -p .cache
+    exec 9>.cache/apt.lock # shared with molecule/shared/host/chomhost
+    flock 9
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
+    exec 9>&-
 fi
 
 tests/tools/make_venv.sh .venv "$(tests/tools/find_python.sh 3.11 3.12 3.13 3.14)" requirements/develop.txt
