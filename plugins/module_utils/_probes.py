@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from ._clock import Clock, Countdown
 from ._errors import RollbackError
 
-_SHORTEST = 0.05
+_SHORTEST = 1.0  # less would say more about the deadline than about the probe
 _GRACE = 0.25
 _FIRST_PAUSE = 0.5
 
@@ -200,17 +200,17 @@ def _answer_into(answers: dict[str, Answer], probe: Probe, remaining: float) -> 
 
 
 def _seconds(probe: Probe, remaining: float) -> float:
-    return max(_SHORTEST, min(probe.timeout, remaining))
+    return min(probe.timeout, max(_SHORTEST, remaining))
 
 
 def _no_answer(probe: Probe, remaining: float) -> Answer:
     return Answer(f"no answer within {_seconds(probe, remaining):.3g} s")
 
 
-def reason(error: OSError) -> str:
-    """An operating system error in few words."""
+def reason(error: OSError, seconds: float | None = None) -> str:
+    """An operating system error in few words; seconds are those that were waited."""
     if isinstance(error, TimeoutError) or "timed out" in str(error):
-        return "no answer in time"
+        return "no answer in time" if seconds is None else f"no answer within {seconds:.3g} s"
     text = one_line(error.strerror or str(error) or type(error).__name__)
     return text[:1].lower() + text[1:]
 

@@ -83,7 +83,7 @@ def send(request: Request, route: Route, seconds: float) -> Response:
         body = _read(answer, channel, ends)
         return Response(answer.status, answer.getheaders(), body, time.monotonic() - started)
     except OSError as error:
-        raise ProbeError(f"{address[0]}:{address[1]}: {reason(error)}") from error
+        raise ProbeError(f"{address[0]}:{address[1]}: {reason(error, seconds)}") from error
     except http.client.HTTPException as error:
         raise ProbeError(f"no proper HTTP answer: {type(error).__name__} {one_line(str(error), 80)}".strip()) from error
     finally:

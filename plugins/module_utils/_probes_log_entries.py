@@ -17,7 +17,7 @@ LARAVEL = r"^\[(?P<time>\d{4}-\d\d-\d\d[ T][^\]]+)\] [\w.-]+\.(?P<level>[A-Z]+):
 LEVELS = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
-_ASSIGNED = re.compile(r"(?i)(passw(?:or)?d|secret|token|key|authorization)(\W{1,4})(?:bearer )?[^\s\"',;)}]+")
+_ASSIGNED = re.compile(r"(?i)((?:passw(?:or)?d|secret|token|key|authorization)[\"']?\s*(?:=>?|:)\s*[\"']?)(?:bearer )?[^\s\"',;)}]+")
 _TOKEN = re.compile(r"\b(?=[A-Za-z_+/-]*\d)[A-Za-z0-9_+/-]{24,}={0,2}")
 
 
@@ -115,6 +115,6 @@ def _written(text: str | None, zone: datetime.tzinfo) -> datetime.datetime | Non
 def masked(line: str, limit: int = 160) -> str:
     """The beginning of a line for messages, without addresses, passwords and tokens."""
     text = _ADDRESS.sub("<address>", line)
-    text = _ASSIGNED.sub(r"\1\2<hidden>", text)
+    text = _ASSIGNED.sub(r"\1<hidden>", text)
     text = _TOKEN.sub("<token>", text)
     return " ".join(text.split())[:limit]

@@ -33,7 +33,7 @@ class RedisProbe:
         except _redis.RedisError as error:
             raise ProbeError(f"{self._server.place}: {str(error).rstrip('.')}") from error
         except OSError as error:
-            raise ProbeError(f"{self._server.place}: {reason(error)}") from error
+            raise ProbeError(f"{self._server.place}: {reason(error, seconds)}") from error
         values: dict[str, t.Any] = {"queues": counts} if counts else {}
         long = [f"{name} {count['waiting']}" for name, count in counts.items() if self._too_long(count)]
         if long:

@@ -22,5 +22,5 @@ class PortProbe:
         try:
             socket.create_connection(self._address, timeout=seconds).close()
         except OSError as error:
-            raise ProbeError(f"{self._address[0]}:{self._address[1]}: {reason(error)}") from error
+            raise ProbeError(f"{self._address[0]}:{self._address[1]}: {reason(error, seconds)}") from error
         return {"host": self._address[0], "port": self._address[1]}

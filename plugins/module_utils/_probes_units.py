@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
     from ._command import Runner
 
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts", "ActiveEnterTimestampMonotonic")
+_TIMED_OUT = 124
 _GLOB = frozenset("*?[")
 _SUFFIXES = (".service", ".socket", ".target", ".timer", ".mount", ".path", ".slice", ".scope", ".device", ".swap")
 
@@ -114,6 +115,8 @@ class UnitsProbe:
     def __call__(self, seconds: float) -> dict[str, t.Any]:
         argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *self._exact, *self._patterns]
         done = self._runner.run(argv, timeout=seconds, check=False)
+        if done.rc == _TIMED_OUT:
+            raise ProbeError("systemctl did not answer in time")
         if done.rc != 0:
             raise ProbeError(f"systemctl ended with status {done.rc}: {one_line(done.output) or 'no output'}")
         units = parse(done.stdout)

@@ -332,7 +332,7 @@ options:
     type: float
     default: 0.2
   deadline:
-    description: Seconds after which O(mode=gate) gives up.
+    description: Seconds after which O(mode=gate) gives up. What was asked before gets up to a second more.
     type: float
     default: 30
   duration:
