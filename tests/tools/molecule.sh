@@ -10,6 +10,7 @@ if ((EUID != 0)); then
     exit 77
 fi
 
+rm -rf "$HOME"/.ansible/tmp/molecule.* # else a broken-off run's hosts count as there
 export MOLECULE_GLOB='molecule/*/molecule.yml'
 export ANSIBLE_FORCE_COLOR=0 NO_COLOR=1 PY_COLORS=0
 if (($#)); then
