@@ -12,9 +12,11 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import typing as t
 from dataclasses import dataclass
 
+from ._command import current_user
 from ._errors import RollbackError
 from ._wiring import utc
 
@@ -77,7 +79,10 @@ def names(directory: str, database: str, label: str | None, moment: str, suffix:
 def free_bytes(directory: str) -> int:
     """Free space for the backup directory's owner; raise unless the directory can be written to."""
     if not os.path.isdir(directory):
-        raise RollbackError(f"The backup directory {directory} does not exist.", next_command=f"install -d -m 0700 {directory}")
+        raise RollbackError(
+            f"The backup directory {directory} does not exist.",
+            next_command=f"sudo install -d -o {current_user()} -m 0700 {shlex.quote(directory)}",
+        )
     if not os.access(directory, os.W_OK | os.X_OK):
         raise RollbackError(f"The backup directory {directory} cannot be written to by this user.")
     found = os.statvfs(directory)

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pipelines of real programs."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.lastgood.rollback.plugins.module_utils._command import Runner
+from ansible_collections.lastgood.rollback.plugins.module_utils._errors import CommandError, RollbackError
+
+
+class Module:
+    """As much of AnsibleModule as a pipeline needs."""
+
+    def get_bin_path(self, name: str) -> str | None:
+        import shutil
+
+        return shutil.which(name)
+
+
+@pytest.fixture
+def runner() -> Runner:
+    return Runner(t.cast("t.Any", Module()))
+
+
+def through(runner: Runner, path: pathlib.Path, *stages: list[str], **more: t.Any) -> bytes:
+    with path.open("wb") as output:
+        runner.pipeline(stages, output=output.fileno(), **more)
+    return path.read_bytes()
+
+
+def test_stages_are_connected(runner: Runner, tmp_path: pathlib.Path) -> None:
+    assert through(runner, tmp_path / "out", ["printf", "b\\na\\n"], ["sort"], ["tr", "a-z", "A-Z"]) == b"A\nB\n"
+
+
+@pytest.mark.parametrize("stages", [[["seq", "200000"]], [["seq", "200000"], ["cat"]], [["seq", "200000"], ["cat"], ["cat"]]])
+def test_what_the_first_stage_writes_is_seen_on_its_way(runner: Runner, tmp_path: pathlib.Path, stages: list[list[str]]) -> None:
+    seen: list[bytes] = []
+    written = through(runner, tmp_path / "out", *stages, watch=seen.append)
+    assert b"".join(seen) == written
+    assert written.endswith(b"200000\n")
+
+
+@pytest.mark.requirement("D-009")
+@pytest.mark.parametrize("watch", [None, lambda chunk: None], ids=["unwatched", "watched"])
+def test_a_stage_that_fails_fails_the_pipeline(runner: Runner, tmp_path: pathlib.Path, watch: t.Callable[[bytes], None] | None) -> None:
+    for stages in ([["sh", "-c", "echo part; echo why >&2; exit 3"], ["cat"]], [["yes"], ["sh", "-c", "echo why >&2; exit 3"]]):
+        with pytest.raises(CommandError, match="ended with status 3: why"):
+            through(runner, tmp_path / "out", *stages, watch=watch)
+
+
+def test_a_killed_stage_fails_the_pipeline(runner: Runner, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(CommandError, match="ended with status -9"):
+        through(runner, tmp_path / "out", ["sh", "-c", "echo part; kill -9 $$"], ["cat"], watch=lambda chunk: None)
+
+
+@pytest.mark.parametrize("watch", [None, lambda chunk: None], ids=["unwatched", "watched"])
+def test_time_runs_out(runner: Runner, tmp_path: pathlib.Path, watch: t.Callable[[bytes], None] | None) -> None:
+    started = time.monotonic()
+    with pytest.raises(CommandError, match="did not end in time"):
+        through(runner, tmp_path / "out", ["sleep", "60"], ["cat"], watch=watch, timeout=0.2)
+    assert time.monotonic() - started < 5
+
+
+def test_a_watcher_that_objects_stops_everything(runner: Runner, tmp_path: pathlib.Path) -> None:
+    def object_to(chunk: bytes) -> None:
+        raise RollbackError("Enough.")
+
+    with pytest.raises(RollbackError, match="Enough"):
+        through(runner, tmp_path / "out", ["yes"], ["cat"], watch=object_to)
+
+
+def test_a_missing_program_starts_nothing_that_stays(runner: Runner, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(RollbackError, match="no-such-program is not installed"):
+        through(runner, tmp_path / "out", ["yes"], ["no-such-program"])
