@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGET ?=
 SCENARIO ?=
 
@@ -43,13 +44,13 @@ molecule: setup ## whole rollbacks on real hosts; one scenario with SCENARIO=nam
 	@tests/tools/molecule.sh $(SCENARIO)
 
 test: setup ## everything above
-	@.venv/bin/python tests/tools/test_all.py
+	@python tests/tools/test_all.py
 
 coverage: setup ## which requirement the last test run showed: docs/coverage.md, build/coverage.json
-	@.venv/bin/python tests/tools/coverage.py
+	@python tests/tools/coverage.py
 
 changelog: setup ## write CHANGELOG.md for the version in galaxy.yml from the fragments
-	@.venv/bin/antsibull-changelog release --update-existing --reload-plugins --refresh
+	@antsibull-changelog release --update-existing --reload-plugins --refresh
 
 clean: ## remove all that make made, containers and images too
 	@if type -P podman >/dev/null; then molecule/shared/host/chomhost destroy --all; podman images --quiet --filter reference='localhost/lastgood-*' | sort -u | xargs --no-run-if-empty podman rmi --force; fi
