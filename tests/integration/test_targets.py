@@ -26,3 +26,19 @@ def run_target(name: str) -> None:
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         pytest.fail(done.stdout[-8000:], pytrace=False)
+
+
+def test_health_gate() -> None:
+    run_target("health_gate")
+
+
+def test_laravel_cache() -> None:
+    run_target("laravel_cache")
+
+
+def test_laravel_maintenance() -> None:
+    run_target("laravel_maintenance")
+
+
+def test_service_group() -> None:
+    run_target("service_group")
