@@ -18,8 +18,9 @@ from ._git import Repository, WorkTree
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._probes import ProbeError
 from ._probes_redis import probe_from
+from ._probes_units import full_name
 from ._run import Folder, free_bytes, read_json, unfinished
-from ._units import Systemd, full_name
+from ._units import Systemd
 from ._versions import Choice, choose_previous
 
 if t.TYPE_CHECKING:
@@ -82,7 +83,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     choice = _choose(repository, request, running, last)
     commit = resolve(repository, choice.target, remote=application["releases"]["remote"] or None)
     switch = survey(runner, repository, choice.target, commit, running)
-    pending = _pending(runner, application, folder, last)
+    pending = _pending(runner, application, folder, last, running)
     findings = Findings()
     migrations = findings.check("database", lambda: _migrations(runner, request, repository, switch))
     findings.check("redis", lambda: _redis_answers(runner, application))
@@ -123,10 +124,15 @@ def _choose(repository: Repository, request: Request, running: WorkTree, last: t
             last["target"],
             f"the application was rolled back to it at {last.get('closed')} (run {last.get('run')}); to go further back give -e target=",
         )
-    if unfinished(last) and last is not None and last.get("target"):
+    if last is not None and _left_open(last, running):
         return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
     tags = repository.tags(merged_into=running.commit)
     return choose_previous(tags, running.commit, request.application["releases"]["pattern"])
+
+
+def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
+    """Whether the last run did not finish, and what is checked out is still one of its two ends."""
+    return last is not None and unfinished(last) and running.commit in (last.get("from_commit"), last.get("to_commit"))
 
 
 def _names_of_version(repository: Repository, target: str, commit: str) -> list[str]:
@@ -146,10 +152,16 @@ def _version_probe(application: t.Mapping[str, t.Any], names: list[str]) -> dict
     return probe
 
 
-def _pending(runner: Runner, application: t.Mapping[str, t.Any], folder: Folder, last: t.Mapping[str, t.Any] | None) -> list[str]:
+def _pending(
+    runner: Runner,
+    application: t.Mapping[str, t.Any],
+    folder: Folder,
+    last: t.Mapping[str, t.Any] | None,
+    running: WorkTree,
+) -> list[str]:
     """What an earlier run left undone, even when the code is at the target already."""
     found = []
-    if unfinished(last) and last is not None:
+    if last is not None and _left_open(last, running):
         found.append(f"run {last.get('run')} ended as {last.get('outcome')}")
         down = f"{application['path']}/storage/framework/down"
         if runner.run(["test", "-e", down], user=application["user"], check=False).rc == 0:
@@ -173,7 +185,7 @@ def _migrations(runner: Runner, request: Request, repository: Repository, switch
         "down": names if request.migrations == "down" else [],
     }
     if names and request.migrations == "stop":
-        raise _undecided(request, switch, names)
+        raise _undecided(switch, names)
     if names and request.migrations == "down":
         _refuse_impossible_down(runner, application, held, [m.name for m in unknown if not m.reversible], names)
     return facts
@@ -190,16 +202,12 @@ def _redis_answers(runner: Runner, application: t.Mapping[str, t.Any]) -> None:
         raise RollbackError(f"Redis cannot be used with the application's settings: {error}.") from error
 
 
-def _undecided(request: Request, switch: Switch, names: t.Sequence[str]) -> RollbackError:
-    target = request.target or switch.target
+def _undecided(switch: Switch, names: t.Sequence[str]) -> RollbackError:
     return RollbackError(
         f"The database has {len(names)} migration(s) that {switch.target} does not know: {', '.join(names)}. "
-        f"The code of {switch.target} may fail on this schema, so the rollback needs to be told what to do.",
-        next_command=(
-            f"ansible-playbook playbooks/standard_rollback.yml -e target={target} -e migrations=down "
-            "(takes them down first, with the code that knows them; data in dropped columns is lost unless it is in the backup), "
-            "or -e migrations=keep when you know that the old code works on the new schema"
-        ),
+        f"The code of {switch.target} may fail on this schema. With migrations=down they are taken down first, by the code that knows "
+        "them; what their dropped columns hold is then in the backup only. With migrations=keep the schema stays as it is.",
+        next_command=f"ansible-playbook playbooks/standard_rollback.yml -e target={switch.target} -e migrations=down",
     )
 
 
