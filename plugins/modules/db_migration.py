@@ -64,6 +64,8 @@ down:
   sample: [2026_01_02_000000_rename_users_name]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._checkout import owner
@@ -73,7 +75,7 @@ from ..module_utils._migrations import applied, go_down, refuse_gaps
 from ..module_utils._wiring import conclude
 
 
-def _work(module: AnsibleModule, runner: Runner) -> dict:
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     user = options["user"] or owner(options["path"])
     credentials = from_dotenv(runner, options["environment_file"] or f"{options['path']}/.env", user)

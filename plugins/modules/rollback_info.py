@@ -79,6 +79,8 @@ workers_waiting:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import Runner
@@ -86,7 +88,7 @@ from ..module_utils._status import survey
 from ..module_utils._wiring import conclude
 
 
-def _work(module: AnsibleModule, runner: Runner) -> dict:
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     return {**survey(runner, module.params["application"]), "changed": False}
 
 

@@ -123,6 +123,8 @@ problems:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import Runner
@@ -130,7 +132,7 @@ from ..module_utils._plan import Request, compute
 from ..module_utils._wiring import conclude
 
 
-def _work(module: AnsibleModule, runner: Runner) -> dict:
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     return {**compute(runner, Request(**module.params)), "changed": False}
 
 

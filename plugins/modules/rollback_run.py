@@ -116,6 +116,7 @@ record:
 
 import os
 import re
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -125,7 +126,7 @@ from ..module_utils._run import Folder, acquire, closed, locked, opened, read_js
 from ..module_utils._wiring import conclude, utc
 
 
-def _work(module: AnsibleModule, runner: Runner) -> dict:
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     for name in ("application", "run"):
         if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$", options[name]):
@@ -140,7 +141,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict:
     return {"changed": True, "folder": folder.run(options["run"]), "record": record}
 
 
-def _open(runner: Runner, folder: Folder, options: dict, *, check_mode: bool) -> dict:
+def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     if check_mode:
         held = read_json(folder.lock)
         if held is not None and held.get("run") != options["run"] and not options["take_over"]:
@@ -162,7 +163,7 @@ def _open(runner: Runner, folder: Folder, options: dict, *, check_mode: bool) ->
     return {**result, "taken_over": previous} if previous is not None else result
 
 
-def _evidence(runner: Runner, directory: str, options: dict) -> dict:
+def _evidence(runner: Runner, directory: str, options: dict[str, t.Any]) -> dict[str, t.Any]:
     """Keep what a later analysis needs; evidence that cannot be had is noted, it does not stop a rollback."""
     wanted = {}
     if options["log_file"]:
