@@ -7,64 +7,16 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from . import _database_mysql
+from ._database_survey import survey
 from ._dump_census import Census
 from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
-
-_SURVEY = """
-SELECT 'server', VERSION();
-SELECT 'charset', default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = DATABASE();
-SELECT 'table', table_name, table_type, IFNULL(engine, ''), IFNULL(data_length, 0) FROM information_schema.tables
-  WHERE table_schema = DATABASE();
-SELECT 'triggers', COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE();
-SELECT 'routines', COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE();
-SELECT 'events', COUNT(*) FROM information_schema.events WHERE event_schema = DATABASE();
-SELECT 'privilege', privilege_type FROM information_schema.user_privileges;
-SELECT 'privilege', privilege_type FROM information_schema.schema_privileges WHERE DATABASE() LIKE table_schema;
-"""
-_TRANSACTIONAL = {"InnoDB", "ROCKSDB", "TokuDB"}
-_HIDDEN_WITHOUT = {"TRIGGER": "triggers", "SHOW VIEW": "views", "EVENT": "events"}
-_EXPECTED_SHRINKING = 3
-
-
-@dataclass
-class Survey:
-    """What the server tells about a database before it is dumped."""
-
-    server_version: str = ""
-    charset: str = ""
-    collation: str = ""
-    engines: dict[str, str] = field(default_factory=dict)
-    data_bytes: int = 0
-    objects: dict[str, int] = field(default_factory=lambda: {"views": 0, "triggers": 0, "routines": 0, "events": 0})
-    privileges: set[str] = field(default_factory=set)
-
-    @property
-    def expected_bytes(self) -> int:
-        """About how large the compressed backup will be."""
-        return self.data_bytes // _EXPECTED_SHRINKING
-
-    @property
-    def not_transactional(self) -> list[str]:
-        return sorted(table for table, engine in self.engines.items() if engine not in _TRANSACTIONAL)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the backup may lack although it is complete as far as this user can see."""
-        found = [
-            f"The user has no privilege {privilege}, so {kind} are missing from the backup if there are any."
-            for privilege, kind in _HIDDEN_WITHOUT.items()
-            if privilege not in self.privileges
-        ]
-        if self.not_transactional:
-            found.append(f"Not in the same snapshot as the rest, for want of transactions: {', '.join(self.not_transactional)}.")
-        return found
 
 
 @dataclass
@@ -109,22 +61,6 @@ class MysqlSource:
         }
 
 
-def survey(runner: Runner, credentials: Credentials) -> Survey:
-    found = Survey()
-    for kind, *values in _database_mysql.query(runner, credentials, _SURVEY):
-        if kind == "server":
-            found.server_version = values[0]
-        elif kind == "charset":
-            found.charset, found.collation = values
-        elif kind == "privilege":
-            found.privileges.add(values[0])
-        elif kind == "table":
-            _note_table(found, *values)
-        else:
-            found.objects[kind] = int(values[0])
-    return found
-
-
 def _migrations(runner: Runner, credentials: Credentials, table: str, known: t.Container[str]) -> list[str] | None:
     """The names of the applied migrations, oldest first; None when the database has no such table."""
     if table not in known:
@@ -153,14 +89,6 @@ def _count(runner: Runner, credentials: Credentials, tables: t.Iterable[str]) ->
     sql = "".join(f"SELECT COUNT(*) FROM {name(table)};\n" for table in sorted(tables))
     rows = _database_mysql.query(runner, credentials, sql, timeout=600) if sql else []
     return {table: int(number) for table, (number,) in zip(sorted(tables), rows)}
-
-
-def _note_table(found: Survey, name: str, kind: str, engine: str, size: str) -> None:
-    if kind == "VIEW":
-        found.objects["views"] += 1
-    elif kind != "SEQUENCE":
-        found.engines[name] = engine
-        found.data_bytes += int(size)
 
 
 def _arguments(runner: Runner, options: str, database: str, client_version: str) -> list[str]:

@@ -23,7 +23,7 @@ SURVEY = (
     "server\t11.8.6-MariaDB\ncharset\tutf8mb4\tutf8mb4_unicode_ci\n"
     "table\tusers\tBASE TABLE\tInnoDB\t3000\ntable\tmigrations\tBASE TABLE\tInnoDB\t300\ntable\tactive\tVIEW\t\t0\n"
     "triggers\t1\nroutines\t0\nevents\t2\n"
-    "privilege\tTRIGGER\nprivilege\tSHOW VIEW\nprivilege\tEVENT\n"
+    "GRANT USAGE ON *.* TO `chom`@`localhost` IDENTIFIED BY PASSWORD '*19A4'\nGRANT ALL PRIVILEGES ON `ch_m`.* TO `chom`@`localhost`\n"
 )
 DUMP = b"""-- MariaDB dump
 --
@@ -49,6 +49,7 @@ class Streaming(Scripted):
     """A scripted runner whose pipelines hand on a given stream, in small pieces, and leave it uncompressed."""
 
     stream: bytes = DUMP
+    survey: str = SURVEY
     failure: Completed | None = None
     pipelines: list[list[list[str]]] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
@@ -96,7 +97,7 @@ def mysql_host() -> Streaming:
 def _answer(host: Streaming) -> str:
     sql = host.calls[-1].stdin or ""
     if "information_schema" in sql:
-        return SURVEY
+        return host.survey
     if "FROM `migrations`" in sql and "migration " in sql:
         return "2026_01_01_000000_create_users_table\n"
     return "7\n" * sql.count("COUNT(*)")

@@ -170,15 +170,33 @@ def test_rows_that_the_dump_does_not_show_are_counted_by_the_server(
     assert {"--set-gtid-purged=OFF", "--column-statistics=0"} < set(host.pipelines[0][0])
 
 
-def test_what_the_snapshot_may_lack_is_said(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
-    survey = SURVEY.replace("privilege\tTRIGGER\n", "") + "table\tlogs\tBASE TABLE\tMyISAM\t0\n"
-    host.first("mariadb *", t.cast("str", lambda: survey if "schema" in (host.calls[-1].stdin or "") else "a\n"))
+def test_tables_outside_the_snapshot_are_named(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
+    host.survey = SURVEY + "table\tlogs\tBASE TABLE\tMyISAM\t0\n"
     backup = run_module("db_backup", arguments(directory))["backup"]
     assert backup["not_transactional"] == ["logs"]
-    assert backup["warnings"] == [
-        "The user has no privilege TRIGGER, so triggers are missing from the backup if there are any.",
-        "Not in the same snapshot as the rest, for want of transactions: logs.",
-    ]
+    assert backup["warnings"] == ["Not in the same snapshot as the rest, for want of transactions: logs."]
+
+
+@pytest.mark.parametrize(
+    ("grant", "hidden"),
+    [
+        ("ALL PRIVILEGES ON `chom`.*", []),
+        ("ALL PRIVILEGES ON *.*", []),
+        ("SELECT, TRIGGER, EXECUTE ON `ch%`.*", []),
+        ("SELECT, EXECUTE ON `chom`.*", ["triggers"]),
+        ("SELECT, TRIGGER ON `c_om`.*", ["routines"]),
+        (r"ALL PRIVILEGES ON `c\\_om`.*", ["triggers", "routines"]),
+        ("ALL PRIVILEGES ON `chomp`.*", ["triggers", "routines"]),
+        ("ALL PRIVILEGES ON `chom`.`users`", ["triggers", "routines"]),
+    ],
+)
+def test_what_this_user_cannot_see_is_said(
+    run_module: RunModule, host: Streaming, directory: pathlib.Path, grant: str, hidden: list[str]
+) -> None:
+    host.survey = SURVEY.partition("GRANT ALL")[0] + f"GRANT {grant} TO `chom`@`localhost`\n"
+    result = run_module("db_backup", arguments(directory))
+    assert [warning.split()[6] for warning in result["backup"]["warnings"]] == hidden
+    assert all(warning in json.dumps(result["warnings"]) for warning in result["backup"]["warnings"])
 
 
 @pytest.mark.parametrize(
