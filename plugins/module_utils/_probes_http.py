@@ -64,6 +64,7 @@ class Page:
     route: Route = field(default_factory=Route)
     cookies: t.Mapping[str, str] = field(default_factory=dict)
     samples: int = 1
+    timeout: float = 5.0
     token: tuple[Draft, str] | None = None
     cleanup: tuple[Draft, t.Sequence[int]] | None = None
 
@@ -77,8 +78,9 @@ class PageProbe:
 
     def __call__(self, seconds: float) -> dict[str, t.Any]:
         values: dict[str, t.Any] = {}
+        ends = time.monotonic() + seconds
         for _sample in range(self._page.samples):
-            response, problem, final = _Visit(self._page, seconds / self._page.samples).run()
+            response, problem, final = _Visit(self._page, min(self._page.timeout, ends - time.monotonic())).run()
             values = {"status": response.status, **self._measured(response, problem)}
             if problem is not None:
                 raise ProbeError(problem, values, final=final)
@@ -160,7 +162,13 @@ def _path(url: str) -> str:
     return urllib.parse.urlsplit(url).path or "/"
 
 
-def page_from(options: t.Mapping[str, t.Any], base_url: str | None, route: Route, cookie: t.Mapping[str, str]) -> Page:
+def page_from(
+    options: t.Mapping[str, t.Any],
+    base_url: str | None,
+    route: Route,
+    cookie: t.Mapping[str, str],
+    timeout: float,
+) -> Page:
     """A page from the options of one probe; raises ValueError for what cannot be meant."""
     draft = _draft(options, base_url)
     token, cleanup = options.get("token"), options.get("cleanup")
@@ -177,6 +185,7 @@ def page_from(options: t.Mapping[str, t.Any], base_url: str | None, route: Route
         route=route,
         cookies=cookie,
         samples=options.get("samples") or 1,
+        timeout=timeout,
         token=(_draft(token, draft.url), token.get("pattern") or _LARAVEL_TOKEN) if token else None,
         cleanup=(_draft(cleanup, draft.url), cleanup["status"]) if cleanup else None,
     )

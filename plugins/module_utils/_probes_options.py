@@ -33,7 +33,7 @@ _SERVICE = {"url", "headers", "connect_to", "verify_tls"}
 _OPTIONS_OF = {
     "http": _HTTP,
     "tcp": {"host", "port"},
-    "units": {"units", "minimum_active"},
+    "units": {"units", "minimum_active", "allow_restarts"},
     "log": {
         "file",
         "user",
@@ -165,7 +165,8 @@ def _http(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -
 
     verify = options.get("verify_tls")
     route = Route(options.get("connect_to") or around.connect_to, around.verify_tls if verify is None else verify)
-    return PageProbe(page_from(options, around.base_url, route, cookie if _uses_bypass(options) else {}))
+    timeout = options.get("timeout") or around.timeout
+    return PageProbe(page_from(options, around.base_url, route, cookie if _uses_bypass(options) else {}, timeout))
 
 
 def _tcp(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
@@ -175,9 +176,12 @@ def _tcp(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) ->
 
 
 def _units(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:
-    from ._probes_units import UnitsProbe
+    from ._probes_units import UnitsProbe, wanted
 
-    return UnitsProbe(around.runner, options["units"], options.get("minimum_active"))
+    allowed = options.get("allow_restarts")
+    behind_maintenance = bool(cookie)
+    restarts = behind_maintenance if allowed is None else allowed
+    return UnitsProbe(around.runner, wanted(options["units"], options.get("minimum_active"), restarts))
 
 
 def _log(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:

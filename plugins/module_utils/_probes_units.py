@@ -37,6 +37,11 @@ class Unit:
         return self.load == "loaded" and self.active == "active"
 
     @property
+    def between_runs(self) -> bool:
+        """Whether it ended well and is about to be started again."""
+        return self.load == "loaded" and self.sub == "auto-restart" and self.result == "success"
+
+    @property
     def state(self) -> str:
         if self.load != "loaded":
             return self.load
@@ -75,18 +80,38 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 0
 
 
-def fault(asked: t.Sequence[str], exact: t.Sequence[Unit], matched: t.Sequence[Unit], minimum: int | None) -> str | None:
-    """What is wrong with the units found: exact stand in the order asked, matched come from the patterns."""
-    if len(exact) != len(asked):
-        return f"systemctl described {len(exact)} of {len(asked)} units"
-    bad = [f"{name} is {unit.state}" for name, unit in zip(asked, exact) if not unit.good]
-    if bad:
-        return ", ".join(bad)
-    running = sum(unit.good for unit in (*exact, *matched))
-    if minimum is not None and running < minimum:
-        names = ", ".join(f"{unit.name} is {unit.state}" for unit in matched if not unit.good)
-        return f"{running} units are active, expected at least {minimum}{f': {names}' if names else ''}"
-    return None
+@dataclass(frozen=True)
+class Wanted:
+    """Which units must be active; patterns count together."""
+
+    exact: t.Sequence[str]
+    patterns: t.Sequence[str] = ()
+    minimum_active: int | None = None
+    allow_restarts: bool = False
+
+    def good(self, unit: Unit) -> bool:
+        return unit.good or (self.allow_restarts and unit.between_runs)
+
+    def fault(self, units: t.Sequence[Unit]) -> str | None:
+        """What is wrong with the units found: first the exact ones in their order, then those of the patterns."""
+        exact, matched = units[: len(self.exact)], units[len(self.exact) :]
+        if len(exact) != len(self.exact):
+            return f"systemctl described {len(exact)} of {len(self.exact)} units"
+        bad = [f"{name} is {unit.state}" for name, unit in zip(self.exact, exact) if not self.good(unit)]
+        if bad:
+            return ", ".join(bad)
+        running = sum(self.good(unit) for unit in units)
+        if self.minimum_active is not None and running < self.minimum_active:
+            names = ", ".join(f"{unit.name} is {unit.state}" for unit in matched if not self.good(unit))
+            return f"{running} units are active, expected at least {self.minimum_active}{f': {names}' if names else ''}"
+        return None
+
+
+def wanted(names: t.Sequence[str], minimum_active: int | None, allow_restarts: bool) -> Wanted:
+    full = list(dict.fromkeys(full_name(name) for name in names))
+    patterns = [name for name in full if is_pattern(name)]
+    minimum = minimum_active if minimum_active is not None or not patterns else 1
+    return Wanted([name for name in full if not is_pattern(name)], patterns, minimum, allow_restarts)
 
 
 def restarted(before: t.Mapping[str, Unit], now: t.Sequence[Unit]) -> list[str]:
@@ -104,33 +129,33 @@ def restarted(before: t.Mapping[str, Unit], now: t.Sequence[Unit]) -> list[str]:
 class UnitsProbe:
     """Asks systemd for all units in one call and notices restarts between two calls."""
 
-    def __init__(self, runner: Runner, names: t.Sequence[str], minimum_active: int | None) -> None:
-        wanted = list(dict.fromkeys(full_name(name) for name in names))
+    def __init__(self, runner: Runner, units: Wanted) -> None:
         self._runner = runner
-        self._exact = [name for name in wanted if not is_pattern(name)]
-        self._patterns = [name for name in wanted if is_pattern(name)]
-        self._minimum = minimum_active if minimum_active is not None or not self._patterns else 1
+        self._wanted = units
         self._before: dict[str, Unit] = {}
 
     def __call__(self, seconds: float) -> dict[str, t.Any]:
-        argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *self._exact, *self._patterns]
-        done = self._runner.run(argv, timeout=seconds, check=False)
-        if done.rc == _TIMED_OUT:
-            raise ProbeError("systemctl did not answer in time")
-        if done.rc != 0:
-            raise ProbeError(f"systemctl ended with status {done.rc}: {one_line(done.output) or 'no output'}")
-        units = parse(done.stdout)
-        exact, matched = units[: len(self._exact)], units[len(self._exact) :]
+        units = self._ask(seconds)
         values = {
-            "active": sum(unit.good for unit in units),
+            "active": sum(self._wanted.good(unit) for unit in units),
             "units": {unit.name: unit.state for unit in units},
             "restarts": {unit.name: unit.restarts for unit in units if unit.restarts},
         }
-        problem = fault(self._exact, exact, matched, self._minimum)
-        again = restarted(self._before, units)
+        problem = self._wanted.fault(units)
+        again = [] if self._wanted.allow_restarts else restarted(self._before, units)
         self._before = {unit.name: unit for unit in units}
         if problem is None and again:
             problem = f"restarted between two checks: {', '.join(again)}"
         if problem is not None:
             raise ProbeError(problem, values)
         return values
+
+    def _ask(self, seconds: float) -> list[Unit]:
+        names = [*self._wanted.exact, *self._wanted.patterns]
+        argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *names]
+        done = self._runner.run(argv, timeout=seconds, check=False)
+        if done.rc == _TIMED_OUT:
+            raise ProbeError("systemctl did not answer in time")
+        if done.rc != 0:
+            raise ProbeError(f"systemctl ended with status {done.rc}: {one_line(done.output) or 'no output'}")
+        return parse(done.stdout)

@@ -198,13 +198,20 @@ options:
         type: int
       units:
         description:
-          - Units that must be active without a restart between two rounds, for O(probes[].type=units).
+          - Units that must be active, for O(probes[].type=units).
           - A name may have C(*), C(?) or C([]). Of the units that such a pattern finds, O(probes[].minimum_active) must be active.
         type: list
         elements: str
       minimum_active:
         description: How many of the units must be active at least, for O(probes[].type=units). With a pattern the default is V(1).
         type: int
+      allow_restarts:
+        description:
+          - Whether a unit may end well and be started again by systemd, for O(probes[].type=units). Otherwise a restart between two
+            rounds is a failure.
+          - The default is V(false), but V(true) behind maintenance mode. There Laravel's workers with C(--max-time) end again and again
+            once the machine has been up for longer than that.
+        type: bool
       file:
         description:
           - The full path of the log, for O(probes[].type=log). Its last part may have C(*), C(?) or C([]), as for a log with
@@ -558,6 +565,7 @@ _PROBE: dict[str, t.Any] = {
     "port": {"type": "int"},
     "units": {"type": "list", "elements": "str"},
     "minimum_active": {"type": "int"},
+    "allow_restarts": {"type": "bool"},
     "file": {"type": "str"},
     "user": {"type": "str"},
     "since": {"type": "str"},

@@ -51,7 +51,7 @@ def site(accounts: Accounts) -> t.Iterator[Website]:
 
 
 def probe(site: Website, cookies: dict[str, str] | None = None, **options: t.Any) -> PageProbe:
-    return PageProbe(page_from({"path": "/", **options}, site.url, Route(), cookies or {}))
+    return PageProbe(page_from({"path": "/", **options}, site.url, Route(), cookies or {}, 5))
 
 
 def sign_up(site: Website, **options: t.Any) -> PageProbe:
@@ -139,6 +139,13 @@ def test_every_one_of_the_samples_must_be_fast(site: Website) -> None:
     assert caught.value.values["maximum_seconds"] > 0.3 > 0.2 > caught.value.values["median_seconds"]
 
 
+def test_samples_share_the_time_that_is_left(site: Website) -> None:
+    site.site = lambda _asked: Reply(delay=0.15)
+    with pytest.raises(ProbeError, match=r"no answer within 0\.\d+ s"):
+        probe(site, samples=3)(0.4)
+    assert len(site.asked) == 3
+
+
 def test_a_failure_is_not_a_sample(site: Website) -> None:
     replies = [Reply(), Reply(status=500), Reply()]
     site.site = lambda _asked: replies.pop(0)
@@ -172,4 +179,4 @@ def test_paths_count_from_the_base(site: Website, options: dict[str, t.Any], tar
 
 def test_a_path_without_a_base_is_refused() -> None:
     with pytest.raises(ValueError, match="is not an http or https address"):
-        page_from({"path": "/"}, None, Route(), {})
+        page_from({"path": "/"}, None, Route(), {}, 5)

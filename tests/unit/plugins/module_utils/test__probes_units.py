@@ -39,7 +39,7 @@ def test_completes_names(name: str, full: str) -> None:
 @pytest.mark.requirement("CHOM-4.3-01", "CHOM-7.1-01")
 def test_asks_for_all_units_in_one_call() -> None:
     runner = Scripted().on("systemctl show *", shown("nginx") + shown("mariadb"))
-    values = units.UnitsProbe(runner, ["nginx", "mysql", "nginx.service"], None)(5)
+    values = units.UnitsProbe(runner, units.wanted(["nginx", "mysql", "nginx.service"], None, False))(5)
     assert values["units"] == {"nginx.service": "active (running)", "mariadb.service": "active (running)"}
     assert len(runner.calls) == 1
     assert runner.calls[0].argv[-3:] == ("--", "nginx.service", "mysql.service")
@@ -66,7 +66,7 @@ def test_asks_for_all_units_in_one_call() -> None:
 )
 def test_names_the_unit_that_is_not_active(block: str, fault: str) -> None:
     with pytest.raises(ProbeError) as caught:
-        units.UnitsProbe(Scripted().on("systemctl *", block), ["nginx"], None)(5)
+        units.UnitsProbe(Scripted().on("systemctl *", block), units.wanted(["nginx"], None, False))(5)
     assert str(caught.value) == fault
 
 
@@ -80,7 +80,7 @@ def test_names_the_unit_that_is_not_active(block: str, fault: str) -> None:
 def test_a_restart_between_two_checks_is_a_failure(second: dict[str, object]) -> None:
     answers = [shown("q"), shown("q"), shown("q", **second), shown("q", **second)]
     runner = Scripted()
-    probe = units.UnitsProbe(runner.on("systemctl *", lambda: answers.pop(0)), ["q"], None)
+    probe = units.UnitsProbe(runner.on("systemctl *", lambda: answers.pop(0)), units.wanted(["q"], None, False))
     probe(5)
     probe(5)
     with pytest.raises(ProbeError, match=r"restarted between two checks: q\.service"):
@@ -102,7 +102,7 @@ def test_counts_the_units_that_a_pattern_finds(active: int, minimum: int | None,
     blocks = [shown(f"q{number}") for number in range(active)]
     if fault:
         blocks.append(shown(f"q{active}", active="failed", sub="failed"))
-    probe = units.UnitsProbe(Scripted().on("systemctl *", "".join(blocks)), ["q*"], minimum)
+    probe = units.UnitsProbe(Scripted().on("systemctl *", "".join(blocks)), units.wanted(["q*"], minimum, False))
     if fault is None:
         assert probe(5)["active"] == active
     else:
@@ -113,10 +113,33 @@ def test_counts_the_units_that_a_pattern_finds(active: int, minimum: int | None,
 
 def test_a_pattern_that_finds_nothing_is_a_failure() -> None:
     with pytest.raises(ProbeError, match="0 units are active, expected at least 1"):
-        units.UnitsProbe(Scripted().on("systemctl *", "\n"), ["q*"], None)(5)
+        units.UnitsProbe(Scripted().on("systemctl *", "\n"), units.wanted(["q*"], None, False))(5)
 
 
 def test_no_systemd_is_a_failure() -> None:
     runner = Scripted().on("systemctl *", rc=1, stderr="System has not been booted with systemd")
     with pytest.raises(ProbeError, match="systemctl ended with status 1: System has not been booted with systemd"):
-        units.UnitsProbe(runner, ["nginx"], None)(5)
+        units.UnitsProbe(runner, units.wanted(["nginx"], None, False))(5)
+
+
+WAITING = {"active": "activating", "sub": "auto-restart"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "allowed", "fault"),
+    [
+        pytest.param([{}, WAITING, {"NRestarts": 1}], True, None, id="ended well"),
+        pytest.param([{}, WAITING], False, r"q\.service is activating \(auto-restart\)", id="not allowed"),
+        pytest.param([{}, {**WAITING, "Result": "exit-code"}], True, r"\(auto-restart, exit-code\)", id="crashed"),
+    ],
+)
+def test_units_that_end_well_may_be_started_again(answers: list[dict], allowed: bool, fault: str | None) -> None:
+    blocks = [shown("q", **answer) for answer in answers]
+    probe = units.UnitsProbe(Scripted().on("systemctl *", lambda: blocks.pop(0)), units.wanted(["q"], None, allowed))
+    for _answer in answers[:-1]:
+        probe(5)
+    if fault is None:
+        assert probe(5)["active"] == 1
+    else:
+        with pytest.raises(ProbeError, match=fault):
+            probe(5)

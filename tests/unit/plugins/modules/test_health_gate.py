@@ -92,6 +92,14 @@ def test_goes_through_maintenance_mode_without_showing_the_secret(gate: t.Any, r
     assert len(runner.calls) == 1
 
 
+@pytest.mark.parametrize("behind", [True, False])
+def test_workers_may_end_well_behind_maintenance_mode(gate: t.Any, runner: Scripted, behind: bool) -> None:
+    runner.on("systemctl *", NGINX.replace("=active", "=activating").replace("=running", "=auto-restart\nResult=success"))
+    runner.on("cat *", '{"secret": "x"}' if behind else "", rc=0 if behind else 1, stderr="No such file or directory")
+    result = gate(page(), {"name": "workers", "type": "units", "units": ["nginx"]}, maintenance_file=DOWN)
+    assert result["passed"] == behind
+
+
 def test_maintenance_mode_without_a_secret_is_said_at_once(gate: t.Any, runner: Scripted, site: Website) -> None:
     runner.on(f"cat -- {DOWN}", "{}")
     result = gate(page(), maintenance_file=DOWN)
