@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import time
 import typing as t
 from dataclasses import dataclass, field
 
-from ._composer import LOCK_FILE, Composer, unmet, vanished_classes
+from ._composer import AUTOLOAD, LOCK_FILE, MANIFEST, Composer, stale_autoload, unmet
 from ._depot import Depot
 from ._errors import CommandError, RollbackError
 from ._git import Repository
+from ._switching import switch_files
 from ._versions import check_target, looks_like_commit, newest_release
 
 if t.TYPE_CHECKING:
@@ -64,13 +64,15 @@ def resolve(repository: Repository, target: str, *, remote: str | None) -> str:
     check_target(target)
     commit = repository.resolve(target)
     if commit is None and remote:
+        trouble = None
         try:
             repository.fetch(remote)
-        except CommandError as error:
-            raise RollbackError(
-                f"{target} is not in {repository.path}, and fetching from {remote} failed: {error.stderr.strip()[-300:]}."
-            ) from error
+        except CommandError as error:  # also when only another tag could not be taken over, because it was moved
+            trouble = error
         commit = repository.resolve(target)
+        if commit is None and trouble is not None:
+            why = trouble.stderr.strip()[-300:].rstrip(".") or trouble.message.rstrip(".")
+            raise RollbackError(f"{target} is not in {repository.path}, and fetching from {remote} failed: {why}.") from trouble
     if commit is None:
         kind = "tag or commit" if looks_like_commit(target) else "tag"
         raise RollbackError(
@@ -83,18 +85,18 @@ def resolve(repository: Repository, target: str, *, remote: str | None) -> str:
 def survey(runner: Runner, repository: Repository, target: str, commit: str, running: WorkTree) -> Switch:
     """Compare the running commit with the target and verify that the target is whole."""
     entries = repository.tree(commit)
+    modules = [name for name, entry in entries.items() if entry.mode == "160000"]
+    if modules:
+        raise RollbackError(f"{target} uses git submodules ({_listed(modules)}), which are not supported.")
     lost = repository.missing_objects(entries)
     if lost:
         raise RollbackError(
-            f"The repository does not hold all files of {target}: {', '.join(lost[:5])} ({len(lost)} in all).",
+            f"The repository does not hold all files of {target}: {_listed(lost)}.",
             next_command=f"sudo -u {repository.user} git -C {repository.path} fetch --refetch --tags",
         )
-    modules = [name for name, entry in entries.items() if entry.mode == "160000"]
-    if modules:
-        raise RollbackError(f"{target} uses git submodules ({', '.join(modules)}), which are not supported.")
     difference = repository.difference(running.commit, commit)
-    lock = repository.contents([f"{commit}:{LOCK_FILE}"]).get(f"{commit}:{LOCK_FILE}") if LOCK_FILE in entries else None
-    installed, classmap = _vendor_state(runner, repository) if lock is not None else (None, "")
+    lock, *manifests = _manifests(repository, running.commit, commit, entries, difference)
+    installed, autoload = _vendor_state(runner, repository) if lock is not None else (None, "")
     return Switch(
         running=running,
         commit=commit,
@@ -102,32 +104,61 @@ def survey(runner: Runner, repository: Repository, target: str, commit: str, run
         difference=difference,
         entries=entries,
         unmet_packages=tuple(unmet(lock, installed)),
-        vanished=tuple(vanished_classes(classmap, difference.deleted)),
+        vanished=tuple(stale_autoload(autoload, difference, (manifests[0], manifests[1]))),
     )
+
+
+def _manifests(
+    repository: Repository, running: str, target: str, entries: t.Container[str], difference: Difference
+) -> tuple[str | None, str | None, str | None]:
+    """The target's lock file; and composer.json of both, where they differ."""
+    lock = f"{target}:{LOCK_FILE}" if LOCK_FILE in entries else None
+    manifests = [f"{running}:{MANIFEST}", f"{target}:{MANIFEST}"] if lock and MANIFEST in difference.files else []
+    texts = repository.contents([*([lock] if lock else []), *manifests])
+    before, after = (texts.get(name) for name in manifests or ("", ""))
+    return texts.get(lock or ""), before, after
 
 
 def _vendor_state(runner: Runner, repository: Repository) -> tuple[str | None, str]:
     composer = f"{repository.path}/vendor/composer"
     installed = runner.run(["cat", f"{composer}/installed.json"], user=repository.user, check=False)
-    classmap = runner.run(["cat", f"{composer}/autoload_classmap.php"], user=repository.user, check=False)
-    return (installed.stdout if installed.rc == 0 else None), (classmap.stdout if classmap.rc == 0 else "")
+    autoload = runner.run(["cat", *(f"{composer}/{name}" for name in AUTOLOAD)], user=repository.user, check=False)
+    return (installed.stdout if installed.rc == 0 else None), autoload.stdout
 
 
 def refuse_obstacles(repository: Repository, switch: Switch, *, local_changes: str) -> None:
     """Refuse what would lose work or stop a checkout half-way."""
-    if switch.running.changed_files and local_changes == "refuse":
-        names = ", ".join(switch.running.changed_files[:5])
+    changed = switch.running.changed_files
+    if changed and local_changes == "refuse":
         raise RollbackError(
-            f"{repository.path} has local changes in {len(switch.running.changed_files)} tracked files ({names}).",
+            f"{repository.path} has local changes in {len(changed)} tracked files ({_listed(changed)}).",
             next_command="look at them, then run again with -e local_changes=save to keep them as a patch in the run's folder",
+        )
+    unsaveable = [*switch.running.unmerged_files, *(repository.untracked(changed) if changed else [])]
+    if unsaveable:
+        raise RollbackError(
+            f"{repository.path} has local changes that a patch cannot hold: {_listed(unsaveable)} (unmerged, or removed from the index only).",
+            next_command=f"sudo -u {repository.user} git -C {repository.path} status",
+        )
+    lock = f"{repository.git_directory()}/index.lock"
+    if repository.exists(lock):
+        raise RollbackError(
+            f"Another git process is at work in {repository.path}, or one was killed: {lock} exists.",
+            next_command=f"see that no git process runs there, then: sudo -u {repository.user} rm {lock}",
         )
     blocking = repository.in_the_way(switch.difference)
     if blocking:
         raise RollbackError(
-            f"{switch.target} contains files that lie untracked in {repository.path}: {', '.join(blocking[:5])}. "
+            f"{switch.target} has files where {repository.path} holds others that git does not know: {_listed(blocking)}. "
             "The switch would overwrite them.",
             next_command="move them away, then run again",
         )
+
+
+def _listed(names: t.Sequence[str]) -> str:
+    """The first few of many names, safe to print."""
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 # The sequence behind the module git_version_switch
@@ -138,6 +169,7 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
     repository = Repository(runner, options["path"], options["user"] or owner(options["path"]))
     if options["prepared"] and options["state"] == "switched":
         return _switch_prepared(runner, repository, options, check_mode=check_mode)
+    check_target(options["target"])
     running = repository.work_tree()
     commit = resolve(repository, options["target"], remote=options["remote"] or None)
     switch = survey(runner, repository, options["target"], commit, running)
@@ -151,7 +183,7 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
     if switch.moves_dependencies:
         result["dependencies"] = Depot(runner, repository).prepare(switch, _composer(runner, repository, options))
     if options["state"] == "switched":
-        result.update(_move(runner, repository, result["switch"], options))
+        result.update(switch_files(runner, repository, result["switch"], options))
     return {**result, "changed": options["state"] == "switched" or "dependencies" in result}
 
 
@@ -204,6 +236,8 @@ def _composer(runner: Runner, repository: Repository, options: t.Mapping[str, t.
 
 def _switch_prepared(runner: Runner, repository: Repository, options: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     switch = options["prepared"]
+    if not all(looks_like_commit(switch[name]) for name in ("from_commit", "commit")):
+        raise RollbackError("What was prepared does not name commits.", facts={"code_unchanged": True})
     running = repository.work_tree()
     if running.commit not in (switch["from_commit"], switch["commit"]):
         raise RollbackError(
@@ -212,41 +246,8 @@ def _switch_prepared(runner: Runner, repository: Repository, options: t.Mapping[
         )
     needed = running.commit != switch["commit"] or switch["dependencies"]
     result: dict[str, t.Any] = {"switch": dict(switch), "changed": needed}
+    if needed and running.changed_files and options["local_changes"] == "refuse":
+        raise RollbackError(f"{repository.path} has local changes now: {_listed(running.changed_files)}.", facts={"code_unchanged": True})
     if needed and not check_mode:
-        if running.changed_files and options["local_changes"] == "refuse":
-            raise RollbackError(f"{repository.path} has local changes now: {', '.join(running.changed_files[:5])}.")
-        result.update(_move(runner, repository, switch, options, running))
+        result.update(switch_files(runner, repository, switch, options, running))
     return result
-
-
-def _move(
-    runner: Runner,
-    repository: Repository,
-    switch: t.Mapping[str, t.Any],
-    options: t.Mapping[str, t.Any],
-    running: WorkTree | None = None,
-) -> dict[str, t.Any]:
-    running = running or repository.work_tree()
-    result: dict[str, t.Any] = {}
-    if running.changed_files:
-        result["patch"] = _save_changes(repository, options["patch_directory"])
-    if running.commit != switch["commit"] or running.changed_files:
-        repository.checkout(switch["commit"], discard=bool(running.changed_files))
-    if switch["dependencies"]:
-        try:
-            Depot(runner, repository).swap(switch["from_commit"], switch["commit"])
-        except RollbackError as error:
-            repository.checkout(switch["from_commit"])
-            error.state = "The code and the dependencies are those from before."
-            raise
-    return result
-
-
-def _save_changes(repository: Repository, directory: str) -> str:
-    path = os.path.join(directory, f"local-changes-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.patch")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as patch:
-        patch.write(repository.save_changes())
-        patch.flush()
-        os.fsync(patch.fileno())
-    return path

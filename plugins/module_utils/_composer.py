@@ -13,9 +13,14 @@ from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._git import Difference
 
 LOCK_FILE = "composer.lock"
+MANIFEST = "composer.json"
+AUTOLOAD = ("autoload_classmap.php", "autoload_files.php", "autoload_real.php")
 _INSTALL = ["install", "--no-dev", "--prefer-dist", "--no-scripts", "--no-interaction", "--no-progress", "--no-ansi"]
+_SEALED = "setClassMapAuthoritative(true)"  # classes that the map lacks are not looked for
+_NOT_CLASSES = ("bootstrap/", "config/", "lang/", "public/", "resources/", "routes/", "storage/", "tests/")
 _DUMP = ["dump-autoload", "--no-dev", "--no-scripts", "--no-interaction", "--no-ansi"]
 
 
@@ -72,21 +77,49 @@ def unmet(lock_text: str | None, installed_text: str | None) -> list[str]:
     """What of a composer.lock the installed packages do not satisfy; empty when nothing has to be installed."""
     if lock_text is None:
         return []
-    wanted = _packages(json.loads(lock_text).get("packages", []))
-    known = {*wanted, *_packages(json.loads(lock_text).get("packages-dev", []))}
     try:
-        held = _packages(json.loads(installed_text or "{}").get("packages", []))
-    except ValueError:
+        lock = json.loads(lock_text)
+        wanted, for_development = _packages(lock["packages"]), _packages(lock.get("packages-dev"))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RollbackError(f"The {LOCK_FILE} of the target cannot be read: {type(error).__name__}: {error}.") from error
+    known = {*wanted, *for_development}
+    try:
+        installed = json.loads(installed_text or "{}")
+        held = _packages(installed if isinstance(installed, list) else installed.get("packages"))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return ["vendor/composer/installed.json cannot be read"]
     missing = [f"{name} {version[0]}" for name, version in sorted(wanted.items()) if held.get(name) != version]
     surplus = [f"{name} (not in the target)" for name in sorted(held) if name not in known]
     return missing + surplus
 
 
-def _packages(entries: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, tuple[str, str]]:
-    return {entry["name"]: (entry["version"], str((entry.get("dist") or entry.get("source") or {}).get("reference"))) for entry in entries}
+def _packages(entries: t.Iterable[t.Mapping[str, t.Any]] | None) -> dict[str, tuple[str, str]]:
+    found = {}
+    for entry in entries or ():
+        reference = (entry.get("dist") or entry.get("source") or {}).get("reference")
+        found[entry["name"]] = (entry["version"], str(reference))
+    return found
 
 
-def vanished_classes(classmap_text: str, deleted: t.Iterable[str]) -> list[str]:
-    """Deleted files that the optimised class map still names (loading them would be a fatal error)."""
-    return [name for name in deleted if name.endswith(".php") and f"'/{name}'" in classmap_text]
+def stale_autoload(autoload: str, difference: Difference, manifests: tuple[str | None, str | None]) -> list[str]:
+    """Why the autoloader of the live packages would not fit the target's own classes; empty when it does.
+
+    autoload is the text of the files AUTOLOAD; manifests are composer.json as it is and as the target has it.
+    """
+    if not autoload:
+        return []
+    stale = [name for name in difference.deleted if name.endswith(".php") and f"'/{name}'" in autoload]
+    if _SEALED in autoload:
+        stale += [name for name in difference.added if name.endswith(".php") and not name.startswith(_NOT_CLASSES)]
+    if _rules(manifests[0]) != _rules(manifests[1]):
+        stale.append(f"{MANIFEST} loads other files")
+    return stale
+
+
+def _rules(manifest: str | None) -> t.Any:
+    """What of a composer.json the autoloader is made from."""
+    try:
+        found = json.loads(manifest or "{}")
+        return found.get("autoload"), (found.get("config") or {}).get("classmap-authoritative")
+    except (ValueError, AttributeError):
+        return manifest

@@ -36,6 +36,13 @@ class Depot:
         found = self._as_owner(["cat", f"{self.prepared(commit)}/composer/installed.json"], check=False)
         return found.rc == 0 and not unmet(lock_text, found.stdout)
 
+    def require(self, commit: str) -> None:
+        """Refuse to begin a swap whose new side is not there."""
+        if not self._repository.exists(f"{self.prepared(commit)}/composer/installed.json"):
+            raise RollbackError(
+                f"The dependencies of {commit[:12]} are not prepared in {self._root}.", next_command="run the rollback again"
+            )
+
     def prepare(self, switch: Switch, composer: Composer) -> str:
         """Build the target's dependencies beside the live ones; say how."""
         lock = self._repository.contents([f"{switch.commit}:{LOCK_FILE}"]).get(f"{switch.commit}:{LOCK_FILE}")
@@ -71,14 +78,16 @@ class Depot:
     def swap(self, running: str, target: str) -> None:
         """Put the prepared dependencies in place and keep the replaced ones for the way back."""
         kept = f"{self._root}/{running if running != target else 'replaced'}"
-        if self._as_owner(["test", "-e", self._live], check=False).rc == 0:
+        replaces = self._repository.exists(self._live)
+        if replaces:
             self._as_owner(["mkdir", "-p", "-m", "0750", "--", kept])
             self._as_owner(["rm", "-rf", "--", f"{kept}/vendor"])
             self._as_owner(["mv", "-T", "--", self._live, f"{kept}/vendor"])
         try:
             self._as_owner(["mv", "-T", "--", self.prepared(target), self._live])
         except CommandError:
-            self._as_owner(["mv", "-T", "--", f"{kept}/vendor", self._live])
+            if replaces:
+                self._as_owner(["mv", "-T", "--", f"{kept}/vendor", self._live], check=False)
             raise
 
     def _as_owner(self, argv: t.Sequence[str], *, check: bool = True) -> t.Any:

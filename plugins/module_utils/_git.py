@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._errors import CommandError, RollbackError
+from ._versions import looks_like_commit
 
 if t.TYPE_CHECKING:
     from ._command import Completed, Runner
@@ -26,6 +27,7 @@ class WorkTree:
     commit: str
     branch: str | None
     changed_files: tuple[str, ...]
+    unmerged_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Repository:
         index: str | None = None,
         timeout: float = 120,
     ) -> Completed:
-        environment = {"GIT_TERMINAL_PROMPT": "0"}
+        environment = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
         if index is not None:
             environment["GIT_INDEX_FILE"] = index
         return self._runner.run(
@@ -93,7 +95,7 @@ class Repository:
             done = self.git("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--no-renames", "-z")
         except CommandError as error:
             raise RollbackError(f"{self.path} is not a git checkout that {self.user} can read: {error.stderr.strip()}.") from error
-        commit, branch, changed = "", None, []
+        commit, branch, changed, unmerged = "", None, [], []
         for line in done.stdout.split("\0"):
             if line.startswith("# branch.oid "):
                 commit = line.split(" ", 2)[2]
@@ -103,33 +105,44 @@ class Repository:
             elif line.startswith("1 "):
                 changed.append(line.split(" ", 8)[8])
             elif line.startswith("u "):
-                changed.append(line.split(" ", 10)[10])
-        return WorkTree(commit, branch, tuple(changed))
+                unmerged.append(line.split(" ", 10)[10])
+        if commit == "(initial)":
+            raise RollbackError(f"{self.path} has no commit checked out.")
+        return WorkTree(commit, branch, (*changed, *unmerged), tuple(unmerged))
 
     def tags(self, *, merged_into: str | None = None) -> dict[str, str]:
         """Tag names and the commits they point at; optionally only those that a commit contains."""
         if merged_into is None and self._tags is not None:
             return self._tags
         selection = ["--merged", merged_into] if merged_into else []
-        done = self.git("for-each-ref", *selection, "--format=%(objectname) %(*objectname) %(refname:strip=2)", "refs/tags")
+        fields = "%(objectname) %(objecttype) %(*objectname) %(*objecttype) %(refname:strip=2)"
+        done = self.git("for-each-ref", *selection, f"--format={fields}", "refs/tags")
         found = {}
         for line in done.stdout.splitlines():
-            own, peeled, name = line.split(" ", 2)
-            found[name] = peeled or own
+            own, own_type, peeled, peeled_type, name = line.split(" ", 4)
+            commit = self._commit(f"refs/tags/{name}") if peeled_type == "tag" else peeled or own
+            if commit is not None and (peeled_type or own_type) in ("commit", "tag"):
+                found[name] = commit
         if merged_into is None:
             self._tags = found
         return found
 
     def resolve(self, name: str) -> str | None:
-        """The commit that an already checked name means: a tag first, then a commit."""
-        for expression in (f"refs/tags/{name}^{{commit}}", f"{name}^{{commit}}"):
-            done = self.git("rev-parse", "--verify", "--quiet", expression, check=False)
-            if done.rc == 0:
-                return done.stdout.strip()
-        return None
+        """The commit that an already checked name means: a tag first, then a commit; never a branch, which moves."""
+        tagged = self._commit(f"refs/tags/{name}")
+        if tagged is not None or not looks_like_commit(name):
+            return tagged
+        found = self._commit(name)
+        return found if found is not None and found.startswith(name) else None
+
+    def _commit(self, name: str) -> str | None:
+        done = self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
+        return done.stdout.strip() if done.rc == 0 else None
 
     def fetch(self, remote: str) -> None:
-        self.git("fetch", "--quiet", "--tags", "--no-recurse-submodules", "--", remote, timeout=60)
+        quietly = ("--quiet", "--tags", "--no-prune", "--no-recurse-submodules", "--no-auto-maintenance")
+        self._tags = None
+        self.git("fetch", *quietly, "--", remote, timeout=60)
 
     def tree(self, commit: str) -> dict[str, Entry]:
         entries = {}
@@ -164,20 +177,34 @@ class Repository:
 
     def commits_between(self, target: str, running: str, limit: int = 50) -> list[str]:
         done = self.git("log", f"--max-count={limit}", "--format=%h %s", f"{target}..{running}")
-        return done.stdout.splitlines()
+        return done.stdout.encode("utf-8", "replace").decode().splitlines()
 
     def in_the_way(self, difference: Difference) -> list[str]:
-        """Files on disk that git does not track now and that the target would write."""
-        found = []
-        for start in range(0, len(difference.added), _AT_ONCE):
-            names = (f":(top,literal){name}" for name in difference.added[start : start + _AT_ONCE])
-            found += self.git("ls-files", "--others", "-z", "--", *names).stdout.split("\0")
-        return [name for name in found if name]
+        """Files on disk that git does not track now and that the target would write, or that lie where it needs a folder."""
+        added = set(difference.added)
+        folders = {parent for name in added for parent in _parents(name)}
+        found = self.untracked(sorted(added | folders))
+        return [name for name in found if name in folders or not added.isdisjoint((name, *_parents(name)))]
 
-    def checkout(self, commit: str, *, discard: bool = False) -> None:
+    def untracked(self, names: t.Sequence[str]) -> list[str]:
+        """The files with these names, and in folders with these names, that git does not track now, ignored or not."""
+        found: dict[str, None] = {}
+        for start in range(0, len(names), _AT_ONCE):
+            wanted = (f":(top,literal){name}" for name in names[start : start + _AT_ONCE])
+            listed = self.git("ls-files", "--others", "-z", "--", *wanted).stdout.split("\0")
+            found.update((name.rstrip("/"), None) for name in listed if name)
+        return list(found)
+
+    def exists(self, path: str) -> bool:
+        return self._runner.run(["test", "-e", path], user=self.user, check=False).rc == 0
+
+    def discard_changes(self) -> None:
+        """Give tracked files the content that they have in the commit that is checked out; others are left alone."""
+        self.git("reset", "--quiet", "--hard", "--no-recurse-submodules")
+
+    def checkout(self, commit: str) -> None:
         """Detach HEAD at commit and prove that it is there."""
-        force = ["--force"] if discard else []
-        self.git("checkout", "--quiet", "--detach", "--no-overwrite-ignore", "--no-recurse-submodules", *force, commit)
+        self.git("checkout", "--quiet", "--detach", "--no-overwrite-ignore", "--no-recurse-submodules", commit)
         now = self.work_tree()
         if now.commit != commit or now.changed_files:
             raise RollbackError(
@@ -192,5 +219,15 @@ class Repository:
         self.git("checkout-index", "--all", "--force", f"--prefix={directory}/", index=index)
 
     def save_changes(self) -> str:
-        """The local changes of tracked files as a patch."""
-        return self.git("diff", "--binary", "HEAD").stdout
+        """The local changes of tracked files as a patch that git apply takes, whatever the user's settings are."""
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/")
+        return self.git("diff", "--binary", *plain, "HEAD").stdout
+
+    def apply_changes(self, patch: str) -> None:
+        self.git("apply", "--whitespace=nowarn", "-", stdin=patch)
+
+
+def _parents(name: str) -> list[str]:
+    """The folders that a file is in."""
+    parts = name.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

@@ -14,8 +14,8 @@ from ._errors import RollbackError
 
 RELEASE_PATTERN = r"^v?(\d+)\.(\d+)\.(\d+)$"
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}$")
-_COMMIT = re.compile(r"^[0-9a-f]{7,40}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def check_target(target: str) -> str:
     """Refuse names that git or a shell could take for something else."""
     if not target:
         raise RollbackError("The target is empty: give a release tag or a commit, for example -e target=v1.2.3.")
-    if not _NAME.match(target) or ".." in target or "//" in target or target.endswith(("/", ".", ".lock")):
+    if not _NAME.fullmatch(target) or ".." in target or "//" in target or target.endswith(("/", ".", ".lock")):
         raise RollbackError(
             f"The target {target!r} is not a release tag or commit: only letters, digits and . _ + / - are allowed, "
             "and it must start with a letter or digit."
@@ -39,7 +39,7 @@ def check_target(target: str) -> str:
 
 
 def looks_like_commit(target: str) -> bool:
-    return bool(_COMMIT.match(target))
+    return bool(_COMMIT.fullmatch(target))
 
 
 def release_key(tag: str, pattern: str = RELEASE_PATTERN) -> tuple[int, ...] | None:
