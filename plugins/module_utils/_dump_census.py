@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-_TABLE_BEGINS = re.compile(rb"\n-- Dumping data for table `((?:[^`\n]|``)+)`(?=\n)")
+_BEGINS = re.compile(rb"\n(?:-- Dumping data for table `((?:[^`\n]|``)+)`|DELIMITER ;;)(?=\n)")
+_PROGRAM_ENDS = b"\nDELIMITER ;\n"
 _TABLE_ENDS = b"\nUNLOCK TABLES;"
 _ROW = b"\n("
 _STATEMENT = b"\nINSERT INTO "
@@ -27,6 +28,7 @@ class Census:
         self.size = 0
         self.rows: dict[str, int | None] = {}
         self._table: str | None = None
+        self._in_program = False
         self._count = 0
         self._statements = False
         self._pending = b"\n"
@@ -46,21 +48,34 @@ class Census:
         return bool(_TRAILER.search(self._tail))
 
     def _lines(self, data: bytes, end: int) -> None:
+        """Look at the whole lines of data: those between a table's heading and its end are rows, a stored program's are not."""
         position = 0
-        while position < end:
-            if self._table is None:
-                found = _TABLE_BEGINS.search(data, position, end + 1)
-                if not found:
-                    return
-                self._table = found.group(1).replace(b"``", b"`").decode("utf-8", "replace")
-                self._count, self._statements = 0, False
-                position = found.end()
+        while 0 <= position < end:
+            if self._table is not None:
+                position = self._rows(data, position, end)
+            elif self._in_program:
+                position = data.find(_PROGRAM_ENDS, position, end + 1)
+                self._in_program = position < 0
             else:
-                stop = data.find(_TABLE_ENDS, position, end)
-                last = end if stop < 0 else stop
-                self._count += data.count(_ROW, position, last + 1)
-                self._statements = self._statements or (not self._count and data.find(_STATEMENT, position, last) >= 0)
-                position = last
-                if stop >= 0:
-                    self.rows[self._table] = None if self._statements and not self._count else self._count
-                    self._table = None
+                position = self._heading(data, position, end)
+
+    def _heading(self, data: bytes, position: int, end: int) -> int:
+        found = _BEGINS.search(data, position, end + 1)
+        if not found:
+            return end
+        if found.group(1) is None:
+            self._in_program = True
+        else:
+            self._table = found.group(1).replace(b"``", b"`").decode("utf-8", "replace")
+            self._count, self._statements = 0, False
+        return found.end()
+
+    def _rows(self, data: bytes, position: int, end: int) -> int:
+        stop = data.find(_TABLE_ENDS, position, end)
+        last = end if stop < 0 else stop
+        self._count += data.count(_ROW, position, last + 1)
+        self._statements = self._statements or (not self._count and data.find(_STATEMENT, position, last) >= 0)
+        if stop >= 0 and self._table is not None:
+            self.rows[self._table] = None if self._statements and not self._count else self._count
+            self._table = None
+        return last

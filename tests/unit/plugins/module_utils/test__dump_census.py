@@ -20,7 +20,12 @@ INSERT INTO `odd``name` VALUES
 (3,'x');
 UNLOCK TABLES;
 DELIMITER ;;
-(a trigger's body may look like a row)
+CREATE TRIGGER x BEGIN SET @a = '
+(looks like a row)
+--
+-- Dumping data for table `fake`
+--
+'; END ;;
 DELIMITER ;
 --
 -- Dumping data for table `empty`
