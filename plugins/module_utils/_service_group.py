@@ -22,7 +22,6 @@ if t.TYPE_CHECKING:
 
 _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
 _PAUSE = 0.1
-_LIMIT = "start-limit-hit"
 _AFTER_KILL = 10.0
 
 
@@ -144,7 +143,7 @@ class Group:
         answers = self._systemd.order([("start", name) for name in stopped], 3.0, self._clock)
         now = self._systemd.show(stopped)
         failed = [name for name, done in answers.items() if done is not None and done.rc != 0 and now[name].gone]
-        waiting = [name for name, done in answers.items() if done is None]
+        waiting = [name for name, done in answers.items() if done is None and not now[name].good]
         if failed:
             return f"Could not be started again: {', '.join(failed)}."
         if waiting:
@@ -185,10 +184,11 @@ class Group:
         now = outcome.before
         for _round in left.rounds(max(_PAUSE, request.settle / 2)) if orders else ():
             now = self._systemd.show(list(outcome.before))
-            self._retry([name for name, unit in now.items() if unit.result == _LIMIT and unit.active == "failed"], left)
-            broken = [name for name, unit in now.items() if unit.active == "failed" and unit.result != _LIMIT]
-            if broken:
+            failed = [name for name, unit in now.items() if unit.active == "failed"]
+            refused = [name for name in failed if now[name].executed == outcome.before[name].executed]
+            if failed != refused:
                 break
+            self._retry(refused, left)
             if {name: unit.mark for name, unit in now.items()} != marks:
                 marks, since = {name: unit.mark for name, unit in now.items()}, self._clock.monotonic()
             if all(unit.good for unit in now.values()) and self._clock.monotonic() - since >= request.settle:
@@ -197,7 +197,7 @@ class Group:
         return now
 
     def _retry(self, names: t.Sequence[str], left: Countdown) -> None:
-        """systemd gave up on these before we came: clear that if sudo lets us, else wait until it may start them again."""
+        """systemd has given up on these and did not even try: clear that if sudo lets us, else wait until it tries again."""
         if not names:
             return
         self._systemd.order([("reset-failed", name) for name in names], left.remaining, self._clock)

@@ -32,6 +32,7 @@ _PROPERTIES = (
     "MainPID",
     "NRestarts",
     "StateChangeTimestampMonotonic",
+    "ExecMainStartTimestampMonotonic",
     "Triggers",
 )
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@*?\[\]][A-Za-z0-9:_.\\@*?\[\]-]*")
@@ -55,6 +56,7 @@ class Unit:
     pid: int
     restarts: int
     since: int
+    executed: int
     triggers: tuple[str, ...]
 
     @property
@@ -189,6 +191,7 @@ def _unit(facts: t.Mapping[str, str]) -> Unit:
         pid=_number(facts.get("MainPID")),
         restarts=_number(facts.get("NRestarts")),
         since=_number(facts.get("StateChangeTimestampMonotonic")),
+        executed=_number(facts.get("ExecMainStartTimestampMonotonic")),
         triggers=tuple(facts.get("Triggers", "").split()),
     )
 
