@@ -28,6 +28,35 @@ def run_target(name: str) -> None:
         pytest.fail(done.stdout[-8000:], pytrace=False)
 
 
+@requirement(
+    "CHOM-4.2-08",
+    "CHOM-4.3-01",
+    "CHOM-4.3-02",
+    "CHOM-4.3-03",
+    "CHOM-4.3-04",
+    "CHOM-4.3-05",
+    "CHOM-4.3-06",
+    "CHOM-4.3-07",
+    "CHOM-4.3-08",
+    "CHOM-4.3-09",
+    "CHOM-7.1-01",
+    "CHOM-7.1-02",
+    "CHOM-7.1-03",
+    "CHOM-7.1-04",
+    "CHOM-7.1-05",
+    "CHOM-7.1-06",
+    "CHOM-7.1-07",
+    "CHOM-7.1-08",
+    "CHOM-7.2-01",
+    "CHOM-7.2-02",
+    "CHOM-7.2-04",
+    "CHOM-7.3-01",
+    "D-082",
+    "D-083",
+    "D-085",
+    "D-086",
+    "D-093",
+)
 def test_health_gate() -> None:
     run_target("health_gate")
 
