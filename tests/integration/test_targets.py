@@ -61,10 +61,24 @@ def test_health_gate() -> None:
     run_target("health_gate")
 
 
+@requirement(
+    "CHOM-4.1-11",
+    "CHOM-4.1-12",
+    "CHOM-4.2-05",
+    "CHOM-4.2-06",
+    "CHOM-5.2-09",
+    "CHOM-5.2-10",
+    "CHOM-5.2-11",
+    "CHOM-9.5-04",
+    "CHOM-9.5-05",
+    "D-076",
+    "D-081",
+)
 def test_laravel_cache() -> None:
     run_target("laravel_cache")
 
 
+@requirement("CHOM-4.1-07", "CHOM-4.2-02", "CHOM-5.2-01", "D-034", "D-038")
 def test_laravel_maintenance() -> None:
     run_target("laravel_maintenance")
 

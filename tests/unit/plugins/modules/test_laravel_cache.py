@@ -119,7 +119,6 @@ def test_cache_that_stays_after_clearing_is_a_failure(run_module, runner) -> Non
     assert "still there: route, view, event, packages" in run_module("laravel_cache", args(state="cleared"))["msg"]
 
 
-@pytest.mark.requirement("D-075")
 def test_store_is_kept_unless_asked(run_module, runner) -> None:
     runner.on("php -r *", report(inventory("x"), inventory("x")))
     run_module("laravel_cache", args())

@@ -261,7 +261,7 @@ def test_rendered_view_becomes_the_page(run_module, runner, app) -> None:
     assert marker(app)["template"] == "<h1>from the view</h1>"
 
 
-@pytest.mark.requirement("CHOM-4.1-07", "D-036")
+@pytest.mark.requirement("CHOM-4.1-07")
 def test_view_that_cannot_be_rendered_is_replaced_and_said(run_module, runner, app) -> None:
     runner.on("php -r *", answered(error="InvalidArgumentException: View [x] not found.", where="", phase="work"))
     result = run_module("laravel_maintenance", args(app, "down", render="errors::maintenance"))

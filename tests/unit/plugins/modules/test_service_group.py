@@ -272,7 +272,6 @@ def test_started_again_changes_nothing(run_module, machine) -> None:
     assert (result["changed"], machine.orders()) == (False, [])
 
 
-@pytest.mark.requirement("D-069")
 def test_unit_that_does_not_start_is_named_with_its_last_words(run_module, machine, tmp_path) -> None:
     remember = tmp_path / "ran.json"
     run_module("service_group", stop(remember=str(remember)))
@@ -319,7 +318,6 @@ def test_unit_that_systemd_gave_up_on_is_started(run_module, machine, may_reset)
     assert len(tries) == (2 if may_reset else 3)
 
 
-@pytest.mark.requirement("D-066")
 def test_busy_unit_fails_the_stop_and_the_others_run_again(run_module, machine) -> None:
     machine.units[WORKERS[1]].stops = False
     result = run_module("service_group", stop(drain_timeout=0.1))
