@@ -10,18 +10,26 @@ import typing as t
 from dataclasses import dataclass
 
 from ._database_mysql import DatabaseError, query
-from ._errors import CommandError, RollbackError
+from ._errors import RollbackError
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
     from ._git import Repository
 
-_NAME = re.compile(r"^[A-Za-z0-9_]+$")
-_DOWN = re.compile(r"function\s+down\s*\([^)]*\)\s*(?::\s*\w+\s*)?\{(?P<body>.*)", re.DOTALL)
-_COMMENT = re.compile(r"//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
+_DOWN = re.compile(r"function\s+down\s*\([^)]*\)\s*(?::\s*\??\w+\s*)?\{", re.I)
+_TEXT_OR_COMMENT = re.compile(
+    r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|<<<\s*(?P<quote>['"]?)(?P<word>\w+)(?P=quote)\r?\n.*?\n\s*(?P=word)\b)"""
+    r"""|//[^\n]*|\#(?!\[)[^\n]*|/\*.*?\*/""",
+    re.DOTALL,
+)
+_NO_WAY_BACK = re.compile(r"\s*(?:throw\b|return\s*;|$)", re.I)
 _DESTRUCTIVE = re.compile(
-    r"drop(?:IfExists|Column|Table|Columns)?\s*\(|dropAllTables|truncate\s*\(|delete\s*\(|DROP\s|TRUNCATE\s|DELETE\s", re.I
+    r"drop(?:IfExists|Columns?|Table|AllTables|Timestamps(?:Tz)?|SoftDeletes(?:Tz)?|(?:Nullable)?Morphs|RememberToken"
+    r"|ConstrainedForeignId(?:For)?)?\s*\(|removeColumn\s*\(|truncate\s*\(|(?<!on)delete\s*\("
+    r"|\bDROP\s+(?!INDEX|KEY|FOREIGN|CONSTRAINT|PRIMARY|CHECK)|\b(?:TRUNCATE|DELETE)\s",
+    re.I,
 )
 
 
@@ -73,10 +81,23 @@ def judge(repository: Repository, running: str, names: t.Sequence[str]) -> list[
 
 
 def _judge(name: str, text: str | None) -> Unknown:
-    found = _DOWN.search(_COMMENT.sub("", text)) if text else None
-    body = found.group("body") if found else ""
-    statements = body.split("}", 1)[0] if "{" not in body.split("}", 1)[0] else body
-    return Unknown(name, reversible=bool(statements.strip()), destructive=bool(_DESTRUCTIVE.search(body)))
+    masked, body = _body_of_down(text or "")
+    return Unknown(name, reversible=not _NO_WAY_BACK.match(masked), destructive=bool(_DESTRUCTIVE.search(body)))
+
+
+def _body_of_down(text: str) -> tuple[str, str]:
+    """What stands between the braces of down(), without comments: with its texts made unreadable, and as it is."""
+    code = _TEXT_OR_COMMENT.sub(lambda found: found.group("text") or " ", text)
+    masked = _TEXT_OR_COMMENT.sub(lambda found: "x" * len(found.group(0)), code)
+    opening = _DOWN.search(masked)
+    if opening is None:
+        return "", ""
+    depth, end = 1, opening.end()
+    while depth and end < len(masked):
+        depth += {"{": 1, "}": -1}.get(masked[end], 0)
+        end += 1
+    inside = slice(opening.end(), end - 1 if not depth else end)
+    return masked[inside], code[inside]
 
 
 def refuse_gaps(held: t.Sequence[Applied], names: t.Sequence[str]) -> None:
@@ -90,25 +111,34 @@ def refuse_gaps(held: t.Sequence[Applied], names: t.Sequence[str]) -> None:
         )
 
 
+def check_names(names: t.Iterable[str]) -> None:
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise RollbackError(f"{name!r} is not the name of a migration.")
+
+
+def in_order(names: t.Collection[str], held: t.Sequence[Applied]) -> list[str]:
+    """Those of the names that are applied, in the order in which they go down."""
+    return [migration.name for migration in held if migration.name in names]
+
+
 def go_down(
     runner: Runner, credentials: Credentials, artisan: t.Sequence[str], user: str, names: t.Sequence[str]
 ) -> list[dict[str, t.Any]]:
     """Take the named migrations down one at a time with the code that knows them; read the table again after each."""
+    check_names(names)
     done: list[dict[str, t.Any]] = []
-    for name in names:
-        if not _NAME.match(name):
-            raise RollbackError(f"{name!r} is not the name of a migration.")
-        held = applied(runner, credentials)
-        if name not in {migration.name for migration in held}:
-            continue
-        refuse_gaps(held, [name])
+    held = applied(runner, credentials)
+    for name in in_order(names, held):
         try:
+            refuse_gaps(held, [name])
             said = runner.run(
                 [*artisan, "migrate:rollback", "--step=1", "--force", "--no-interaction", "--no-ansi"], user=user, timeout=900
             )
-        except CommandError as error:
+            held = applied(runner, credentials)
+        except RollbackError as error:
             raise _stuck(name, done, error.message) from error
-        if name in {migration.name for migration in applied(runner, credentials)}:
+        if name in {migration.name for migration in held}:
             raise _stuck(name, done, f"artisan reported success but the migration is still recorded as applied: {said.output}")
         done.append({"name": name, "output": said.output})
     return done
@@ -117,7 +147,7 @@ def go_down(
 def _stuck(name: str, done: t.Sequence[t.Mapping[str, t.Any]], why: str) -> RollbackError:
     gone = ", ".join(entry["name"] for entry in done) or "none"
     return RollbackError(
-        f"The migration {name} did not go down: {why}",
+        f"The migration {name} did not go down: {why.rstrip('.')}.",
         state=f"Migrations that are down already: {gone}. The statements of {name} may have run in part. The code was not switched.",
         next_command="compare the schema with the migration's down(), then run the rollback again or restore the backup of this run",
     )

@@ -41,7 +41,7 @@ options:
     description: The application's C(.env), from which the database login is read. Default is C(.env) in O(path).
     type: path
   names:
-    description: The migrations to take down, the one that was applied last in front. Names that are not applied are passed over.
+    description: The migrations to take down, in any order. Names that are not applied are passed over.
     type: list
     elements: str
     required: true
@@ -71,16 +71,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._checkout import owner
 from ..module_utils._command import Runner
 from ..module_utils._database_credentials import from_dotenv
-from ..module_utils._migrations import applied, go_down, refuse_gaps
+from ..module_utils._migrations import applied, check_names, go_down, in_order, refuse_gaps
 from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
+    check_names(options["names"])
     user = options["user"] or owner(options["path"])
     credentials = from_dotenv(runner, options["environment_file"] or f"{options['path']}/.env", user)
     held = applied(runner, credentials)
-    wanted = [name for name in options["names"] if name in {migration.name for migration in held}]
+    wanted = in_order(options["names"], held)
     refuse_gaps(held, wanted)
     if wanted and not module.check_mode:
         go_down(runner, credentials, [options["php"], f"{options['path']}/artisan"], user, wanted)
