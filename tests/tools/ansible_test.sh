@@ -6,9 +6,9 @@ set -euo pipefail
 # shellcheck source=tests/tools/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-copy=$root/.cache/ansible_test/ansible_collections/lastgood/rollback
-mkdir -p .cache
-exec 9>.cache/ansible_test.lock
+copy=$root/.cache/ansible_test/$1/ansible_collections/lastgood/rollback
+mkdir -p .cache/ansible_test
+exec 9>".cache/ansible_test/$1.lock"
 flock 9 # one run at a time: they share the copy
 rm -rf "$copy"
 mkdir -p "$copy"

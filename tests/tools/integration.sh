@@ -20,4 +20,4 @@ host=molecule/shared/host/chomhost
 trap '"$host" destroy integration' EXIT
 INTEGRATION_HOST=$("$host" create --public-key "$key.pub" integration | python -c 'import json, sys; print(json.load(sys.stdin)["ip"])')
 export INTEGRATION_HOST
-pytest --tb=short -v "tests/integration/test_targets.py${1:+::test_$1}"
+pytest --durations=0 --durations-min=1 -v "tests/integration/test_targets.py${1:+::test_$1}"

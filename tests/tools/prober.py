@@ -46,6 +46,7 @@ class Answer:
     version: str | None = None
     id: int | None = None
     count: int | None = None
+    retry_after: str | None = None
     error: str | None = None
 
     @property
@@ -163,6 +164,7 @@ class Site:
             version=response.headers.get(VERSION_HEADER),
             id=found.get("id") if response.status == 201 else None,
             count=found.get("count"),
+            retry_after=response.headers.get("Retry-After"),
         )
         return answer, _cookies(response) or cookie
 
