@@ -17,3 +17,4 @@ PATH=$root/.venv/bin:$(tr : '\n' <<<"$PATH" | grep -v pyenv/shims | paste -sd :)
 export PATH
 export PYTHONDONTWRITEBYTECODE=1
 export ANSIBLE_CONFIG=$root/ansible.cfg
+export HYPOTHESIS_STORAGE_DIRECTORY=$root/.cache/hypothesis
