@@ -54,4 +54,4 @@ changelog: setup ## write CHANGELOG.md for the version in galaxy.yml from the fr
 
 clean: ## remove all that make made, containers and images too
 	@if type -P podman >/dev/null; then molecule/shared/host/chomhost destroy --all; podman images --quiet --filter reference='localhost/lastgood-*' | sort -u | xargs --no-run-if-empty podman rmi --force; fi
-	rm -rf .venv .cache .ansible .hypothesis build reports tests/output
+	rm -rf .venv .cache .ansible .hypothesis build tests/output
