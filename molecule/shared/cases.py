@@ -1,0 +1,200 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every rollback that molecule runs: one case for each scenario, named like its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+Expectation = t.Literal["rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted"]
+BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
+TARGET = "v1.2.3"
+WORKERS = tuple(f"chom-queue-{name}.service" for name in ("worker", "default", "emails", "notifications", "reports"))
+
+STANDARD: dict[str, t.Any] = {"target": TARGET, "watch_seconds": 3}
+EMERGENCY: dict[str, t.Any] = {}
+DOWN = {**STANDARD, "migrations": "down"}
+
+REPAIR_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
+STOP_REPORTS = "systemctl stop chom-queue-reports.service"
+BREAK_ENV = "cp -p /var/www/chom/.env /root/good.env && sed -i 's/^{0}=.*/{0}=wrong/' /var/www/chom/.env"
+MEND_ENV = "cat /root/good.env > /var/www/chom/.env"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One call of a playbook, as somebody on call would type it."""
+
+    name: str
+    expected: Expectation
+    playbook: str = "standard_rollback"
+    extra: t.Mapping[str, t.Any] = dataclasses.field(default_factory=lambda: STANDARD)
+    options: tuple[str, ...] = ()
+    profile: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)  # laid over the application profile of the inventory
+    before: tuple[str, ...] = ()  # typed on the host as root
+    after: tuple[str, ...] = ()  # likewise, when everything has been looked at
+    says: tuple[str, ...] = ()  # what the output must contain
+    together: int = 1  # how many are started at the same moment
+    kill_when_closed: bool = False
+    webhook: t.Literal["listens", "unreachable", "none"] = "listens"
+    job_at_work: bool = False  # a worker is in the middle of a job when the run begins
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A host, what is wrong on it, and what is run."""
+
+    runs: tuple[Run, ...]
+    bad: str | None = None
+    variant: t.Literal["full", "restricted"] = "full"
+    setup: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()  # workers that were off before, and have to stay off
+
+    @property
+    def host(self) -> str:
+        return f"molecule-{self.variant}"
+
+
+def rolled_back(name: str = "rollback", **more: t.Any) -> Run:
+    return Run(name, "rolled_back", **more)
+
+
+def _bad_release(playbook: str, extra: t.Mapping[str, t.Any], kind: str) -> Case:
+    what: dict[str, t.Any] = {"playbook": playbook, "extra": extra}
+    if kind == "migration":
+        return Case((_undecided(what), rolled_back("told_to_go_down", extra=DOWN)), kind)
+    if kind == "env":
+        held = Run("wrong_setting", "held", **what, says=("HELD IN MAINTENANCE", "home page", "users get the maintenance page"))
+        return Case((held, rolled_back("setting_repaired", before=(REPAIR_THEME,), **what)), kind, setup=(STOP_REPORTS,), off=(WORKERS[4],))
+    return Case((rolled_back(job_at_work=kind == "none", **what),), kind)
+
+
+def _undecided(what: t.Mapping[str, t.Any]) -> Run:
+    return Run(
+        "not_told",
+        "refused",
+        **what,
+        says=(
+            "1 migration(s) that v1.2.3 does not know: 2026_01_02_000000_rename_users_name",
+            "ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.3 -e migrations=down",
+            "Nothing was changed",
+        ),
+    )
+
+
+def refused(name: str, *says: str, **more: t.Any) -> Run:
+    return Run(name, "refused", says=says, webhook="none", **more)
+
+
+BAD_INPUT = Case(
+    bad="crash",
+    runs=(
+        refused("unknown_tag", "v9.9.9 is not a tag", extra={"target": "v9.9.9"}),
+        refused("empty_target", "target is empty", extra={"target": ""}),
+        refused("empty_target_in_an_emergency", "target is empty", playbook="emergency_rollback", extra={"target": ""}),
+        refused("no_target", "No target was given", extra={}),
+        refused("option_as_target", "'--upload-pack=x' is not a release tag", extra={"target": "--upload-pack=x"}),
+        refused("shell_as_target", "'v1; rm -rf /' is not a release tag", extra={"target": "v1; rm -rf /"}),
+        refused("path_as_target", "'../x' is not a release tag", extra={"target": "../x"}),
+        refused("mistyped_key", "did you mean services", profile={"servces": {"workers": []}}),
+        refused("mistyped_nested_key", "health.porbes is unknown", "did you mean probes", profile={"health": {"porbes": []}}),
+        refused("mistyped_value", "drain_timeout", profile={"services": {"drain_timeout": "soon"}}),
+        refused(
+            "missing_fpm",
+            "units that this host does not have",
+            "php8.9-fpm.service",
+            profile={"services": {"reload": ["php8.9-fpm.service"]}},
+        ),
+        refused(
+            "missing_worker",
+            "units that this host does not have",
+            "chom-queue-video.service",
+            profile={"services": {"workers": [*WORKERS, "chom-queue-video.service"]}},
+        ),
+        refused("missing_php", "Not installed", "php9", profile={"php": "php9"}),
+        refused("wrong_database_password", "database", "Access denied", before=(BREAK_ENV.format("DB_PASSWORD"),), after=(MEND_ENV,)),
+        refused("wrong_redis_password", "Redis", before=(BREAK_ENV.format("REDIS_PASSWORD"),), after=(MEND_ENV,)),
+        refused("no_space_for_the_backup", "/mnt/small", profile={"backup": {"directory": "/mnt/small"}}),
+        refused(
+            "local_changes",
+            "local changes in 1 tracked files (public/robots.txt)",
+            "local_changes=save",
+            before=("echo '# by hand' >> /var/www/chom/public/robots.txt",),
+            after=("runuser -u www-data -- git -C /var/www/chom checkout --quiet -- public/robots.txt",),
+        ),
+        refused(
+            "file_in_the_way",
+            "untracked",
+            extra={"target": "v1.2.5"},
+            before=(
+                "cd /srv/git/chom.git && runuser -u www-data -- bash -c 'export GIT_INDEX_FILE=/tmp/way.index; "
+                'git read-tree v1.2.3 && git update-index --add --cacheinfo 100644,"$(echo new | git hash-object -w --stdin)",public/new.txt && '
+                'git tag --force v1.2.5 "$(git -c user.name=CHOM -c user.email=dev@chom.test commit-tree -p v1.2.3 -m way "$(git write-tree)")"\'',
+                "echo mine > /var/www/chom/public/new.txt",
+            ),
+            after=("rm /var/www/chom/public/new.txt",),
+        ),
+        refused(
+            "unsatisfiable_lock",
+            "dependencies of the target could not be installed",
+            "chom/billing",
+            extra={"target": "v1.2.6"},
+            before=(
+                "cd /srv/git/chom.git && runuser -u www-data -- bash -c 'export GIT_INDEX_FILE=/tmp/lock.index; git read-tree v1.2.3 && "
+                'blob=$(git show v1.2.3:composer.lock | python3 -c "import json, sys; lock = json.load(sys.stdin); '
+                '[package.update(version=\\"7.7.7\\", dist={**package[\\"dist\\"], \\"url\\": \\"/opt/chom-packages/billing/7.7.7\\", '
+                '\\"reference\\": \\"0\\" * 40}) for package in lock[\\"packages\\"] if package[\\"name\\"] == \\"chom/billing\\"]; '
+                'print(json.dumps(lock))" | git hash-object -w --stdin) && git update-index --cacheinfo 100644,$blob,composer.lock && '
+                'git tag --force v1.2.6 "$(git -c user.name=CHOM -c user.email=dev@chom.test commit-tree -p v1.2.3 -m lock "$(git write-tree)")"\'',
+            ),
+        ),
+        rolled_back("after_all_that", playbook="emergency_rollback", extra=EMERGENCY),
+    ),
+)
+
+CASES: dict[str, Case] = {
+    **{f"standard_{kind}": _bad_release("standard_rollback", STANDARD, kind) for kind in BAD_RELEASES},
+    **{f"emergency_{kind}": _bad_release("emergency_rollback", EMERGENCY, kind) for kind in BAD_RELEASES},
+    "worker_off": Case((rolled_back(),), "none", setup=(STOP_REPORTS,), off=(WORKERS[4],)),
+    "already_there": Case(
+        (
+            Run("at_target", "nothing_to_do", says=("NOTHING TO DO: chom runs v1.2.3 already",)),
+            rolled_back("alarm", playbook="emergency_rollback", extra=EMERGENCY, before=("chom-deploy bad/crash",)),
+            Run(
+                "second_alarm", "nothing_to_do", playbook="emergency_rollback", extra=EMERGENCY, says=("NOTHING TO DO", "rolled back to it")
+            ),
+        ),
+    ),
+    "restricted_standard": Case((rolled_back(),), "crash", variant="restricted"),
+    "restricted_emergency": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY),), "boot", variant="restricted"),
+    "check_mode": Case(
+        (
+            Run("standard", "checked", options=("--check", "--diff"), says=("v1.2.4", "v1.2.3", "CHECK MODE: nothing was changed")),
+            Run("emergency", "checked", "emergency_rollback", EMERGENCY, ("--check", "--diff"), says=("CHECK MODE: nothing was changed",)),
+        ),
+        "none",
+    ),
+    "bad_input": BAD_INPUT,
+    "local_changes": Case(
+        (
+            rolled_back(
+                "saved", extra={**STANDARD, "local_changes": "save"}, before=("echo '# by hand' >> /var/www/chom/public/robots.txt",)
+            ),
+        ),
+        "none",
+    ),
+    "two_at_once": Case((rolled_back("race", together=2),), "none"),
+    "killed": Case(
+        (
+            Run("killed", "interrupted", kill_when_closed=True),
+            Run("locked", "refused", says=("Another rollback holds the lock", "take_over"), webhook="none"),
+            rolled_back("taken_over", extra={**STANDARD, "take_over": "the first one was killed"}),
+        ),
+        "none",
+        setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
+    ),
+    "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
+}
