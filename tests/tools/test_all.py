@@ -23,8 +23,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 LOGS = ROOT / "build/logs"
 SKIPPED = 77
 LANES = (
-    ("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity", "sanity newest"),
-    ("integration", "molecule"),
+    ("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity", "sanity newest", "integration"),
+    ("molecule",),
 )
 
 
