@@ -5,6 +5,8 @@
 # PRIVATE to lastgood.rollback: may change without notice.
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import getpass
 import json
 import os
@@ -15,6 +17,8 @@ from dataclasses import dataclass
 
 from ._errors import RollbackError
 from ._wiring import utc
+
+_GUARD_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,30 @@ class Folder:
     def run(self, run: str) -> str:
         return os.path.join(self.root, "runs", run)
 
+    def record(self, run: str) -> str:
+        return os.path.join(self.run(run), "run.json")
+
+    def evidence(self, run: str) -> str:
+        return os.path.join(self.run(run), "evidence")
+
     def create(self) -> None:
         try:
-            os.makedirs(os.path.join(self.root, "runs"), mode=0o700, exist_ok=True)
+            _make_private(os.path.join(self.root, "runs"))
         except OSError as error:
             me = getpass.getuser()
             raise RollbackError(
                 f"{me} cannot write the state folder {self.root}: {error.strerror}.",
                 next_command=f"sudo install -d -o {me} -m 0700 {os.path.dirname(self.root)}",
             ) from error
+
+
+def _make_private(path: str) -> None:
+    """Make a folder, and those above it that are missing, for its owner only."""
+    if not path or os.path.isdir(path):
+        return
+    _make_private(os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):  # somebody else was quicker; if it is no folder, using it says so
+        os.mkdir(path, 0o700)
 
 
 def read_json(path: str) -> dict[str, t.Any] | None:
@@ -76,30 +95,69 @@ def write_json(path: str, value: t.Mapping[str, t.Any]) -> None:
         raise RollbackError(f"{path} cannot be written: {error.strerror}.") from error
 
 
+def holder(folder: Folder) -> dict[str, t.Any] | None:
+    """Who has the lock; nobody is None, an unreadable lock is somebody unknown."""
+    if not os.path.lexists(folder.lock):
+        return None
+    try:
+        return read_json(folder.lock) or {}
+    except RollbackError:
+        return {}
+
+
 def acquire(folder: Folder, owner: t.Mapping[str, t.Any], *, take_over: str | None) -> dict[str, t.Any] | None:
     """Take the lock, or say who holds it; returns the owner it was taken from."""
-    held = read_json(folder.lock) if os.path.exists(folder.lock) else None
-    if held is not None or os.path.exists(folder.lock):
+    seen = holder(folder)
+    with _guard(folder):
+        held = holder(folder)
         if held is not None and held.get("run") == owner["run"]:
             return None
-        if not take_over:
+        if held is not None and (not take_over or held != seen):  # what changed meanwhile is not what was to be taken over
             raise locked(folder, held)
-        os.rename(folder.lock, f"{folder.lock}.taken-over-{int(time.time())}")
+        _write_lock(folder, owner, replaces=held is not None)
+    return held
+
+
+def _write_lock(folder: Folder, owner: t.Mapping[str, t.Any], *, replaces: bool) -> None:
+    aside = f"{folder.lock}.{owner['run']}"
     try:
-        descriptor = os.open(f"{folder.lock}.{owner['run']}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if replaces:
+            os.rename(folder.lock, f"{folder.lock}.taken-over-{int(time.time())}")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(owner, file, sort_keys=True)
             file.flush()
             os.fsync(file.fileno())
-        os.link(f"{folder.lock}.{owner['run']}", folder.lock)  # fails when the lock exists: this is the atomic step
+        os.link(aside, folder.lock)  # fails when the lock exists: this is the atomic step
     except FileExistsError:
-        raise locked(folder, read_json(folder.lock)) from None
+        raise locked(folder, holder(folder)) from None
     except OSError as error:
         raise RollbackError(f"The lock {folder.lock} cannot be written: {error.strerror}.") from error
     finally:
-        if os.path.exists(f"{folder.lock}.{owner['run']}"):
-            os.unlink(f"{folder.lock}.{owner['run']}")
-    return held
+        if os.path.exists(aside):
+            os.unlink(aside)
+
+
+@contextlib.contextmanager
+def _guard(folder: Folder) -> t.Iterator[None]:
+    """Look and act as one step among all that look at the lock."""
+    try:
+        descriptor = os.open(f"{folder.lock}.guard", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise RollbackError(f"The lock {folder.lock} cannot be written: {error.strerror}.") from error
+    try:
+        deadline = time.monotonic() + _GUARD_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise locked(folder, holder(folder)) from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def locked(folder: Folder, held: t.Mapping[str, t.Any] | None) -> RollbackError:
@@ -115,10 +173,10 @@ def locked(folder: Folder, held: t.Mapping[str, t.Any] | None) -> RollbackError:
 
 def release(folder: Folder, run: str) -> bool:
     """Give the lock back; a lock that belongs to another run by now is left alone."""
-    held = read_json(folder.lock)
-    if held is None or held.get("run") != run:
-        return False
-    os.unlink(folder.lock)
+    with _guard(folder):
+        if (holder(folder) or {}).get("run") != run:
+            return False
+        os.unlink(folder.lock)
     return True
 
 
@@ -133,17 +191,28 @@ def free_bytes(path: str) -> int:
 
 def opened(folder: Folder, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Create a run's folder and record that it has begun; a run that never ends stays recorded as interrupted."""
-    os.makedirs(os.path.join(folder.run(facts["run"]), "evidence"), mode=0o700, exist_ok=True)
+    try:
+        _make_private(folder.evidence(facts["run"]))
+    except OSError as error:
+        raise RollbackError(f"{folder.run(facts['run'])} cannot be created: {error.strerror}.") from error
     record = {**facts, "opened": utc(), "outcome": "interrupted"}
-    write_json(os.path.join(folder.run(facts["run"]), "run.json"), record)
+    write_json(folder.record(facts["run"]), record)
     write_json(folder.last_run, record)
     return record
 
 
+def closing(folder: Folder, run: str, outcome: str, detail: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], bool]:
+    """What will be recorded about a run that ends, and whether that is not recorded yet."""
+    found = read_json(folder.record(run)) or {"run": run}
+    record = {**found, **detail, "outcome": outcome}
+    return ({**record, "closed": utc()}, True) if "closed" not in found or record != found else (found, False)
+
+
 def closed(folder: Folder, run: str, outcome: str, detail: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    path = os.path.join(folder.run(run), "run.json")
-    record = {**(read_json(path) or {"run": run}), **detail, "outcome": outcome, "closed": utc()}
-    write_json(path, record)
+    """Record how a run ended."""
+    record, changed = closing(folder, run, outcome, detail)
+    if changed:
+        write_json(folder.record(run), record)
     if (read_json(folder.last_run) or {}).get("run") == run:
         write_json(folder.last_run, record)
     return record

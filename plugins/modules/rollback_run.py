@@ -122,63 +122,94 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
-from ..module_utils._run import Folder, acquire, closed, locked, opened, read_json, release
+from ..module_utils._run import Folder, acquire, closed, closing, holder, locked, opened, read_json, release
 from ..module_utils._wiring import conclude, utc
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     for name in ("application", "run"):
-        if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$", options[name]):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}", options[name]):
             raise RollbackError(f"{options[name]!r} cannot be used as {name}: only letters, digits, _ and - are allowed.")
     folder = Folder.of(options["state_directory"], options["application"])
     if options["state"] == "opened":
         return _open(runner, folder, options, check_mode=module.check_mode)
-    if module.check_mode:
-        return {"changed": True, "folder": folder.run(options["run"])}
-    record = closed(folder, options["run"], options["outcome"], options["facts"])
-    release(folder, options["run"])
-    return {"changed": True, "folder": folder.run(options["run"]), "record": record}
+    return _close(folder, options, check_mode=module.check_mode)
+
+
+def _close(folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    run = options["run"]
+    record, differs = closing(folder, run, options["outcome"], options["facts"])
+    changed = differs or (holder(folder) or {}).get("run") == run
+    result = {"changed": changed, "folder": folder.run(run)}
+    if check_mode:
+        return result
+    if changed:
+        record = closed(folder, run, options["outcome"], options["facts"])
+        release(folder, run)
+    return {**result, "record": record}
 
 
 def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    run = options["run"]
+    held = holder(folder)
+    mine = held is not None and held.get("run") == run
     if check_mode:
-        held = read_json(folder.lock)
-        if held is not None and held.get("run") != options["run"] and not options["take_over"]:
+        if held is not None and not mine and not options["take_over"]:
             raise locked(folder, held)
-        return {"changed": True, "folder": folder.run(options["run"]), "evidence": {}}
+        return {"changed": not mine, "folder": folder.run(run), "evidence": {}}
+    record = read_json(folder.record(run)) if mine else None
+    if record is not None:
+        return {"changed": False, "folder": folder.run(run), "evidence": _kept(folder.evidence(run)), "record": record}
     folder.create()
-    facts = {**options["facts"], "run": options["run"]}
+    facts = {**options["facts"], "run": run}
     owner = {**{name: facts.get(name) for name in ("run", "actor", "controller", "target")}, "since": utc()}
     previous = acquire(folder, owner, take_over=options["take_over"])
     if previous is not None:
         facts["taken_over"] = {"from": previous, "reason": options["take_over"]}
-    record = opened(folder, facts)
+    try:
+        record = opened(folder, facts)
+    except BaseException:
+        release(folder, run)
+        raise
     result = {
         "changed": True,
-        "folder": folder.run(options["run"]),
-        "evidence": _evidence(runner, os.path.join(folder.run(options["run"]), "evidence"), options),
+        "folder": folder.run(run),
+        "evidence": _keep_evidence(runner, folder.evidence(run), options),
         "record": record,
     }
     return {**result, "taken_over": previous} if previous is not None else result
 
 
-def _evidence(runner: Runner, directory: str, options: dict[str, t.Any]) -> dict[str, t.Any]:
+def _keep_evidence(runner: Runner, directory: str, options: dict[str, t.Any]) -> dict[str, int]:
     """Keep what a later analysis needs; evidence that cannot be had is noted, it does not stop a rollback."""
-    wanted = {}
+    wanted: dict[str, tuple[list[str], str | None]] = {}
     if options["log_file"]:
-        tail = ["tail", f"--lines={options['log_lines']}", "--", options["log_file"]]
-        wanted["application.log"] = runner.run(tail, user=options["user"], check=False, timeout=10)
+        wanted["application.log"] = ["tail", f"--lines={options['log_lines']}", "--", options["log_file"]], options["user"]
     if options["units"]:
         show = ["systemctl", "show", "--property=Id,ActiveState,SubState,MainPID,NRestarts", "--", *options["units"]]
-        wanted["units.txt"] = runner.run(show, check=False, timeout=10)
-    kept = {}
-    for name, done in wanted.items():
-        text = done.stdout if done.rc == 0 else f"not available: {done.output}\n"
-        descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            kept[name] = file.write(text)
-    return kept
+        wanted["units.txt"] = show, None
+    for name, (argv, user) in wanted.items():
+        try:
+            done = runner.run(argv, user=user, check=False, timeout=10)
+            text = done.stdout if done.rc == 0 else f"not available: {done.output}\n"
+        except RollbackError as error:
+            text = f"not available: {error.message}\n"
+        _write(os.path.join(directory, name), text)
+    return _kept(directory)
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+    except OSError:
+        return  # a full disk: the missing or short file shows in the sizes that are returned
+
+
+def _kept(directory: str) -> dict[str, int]:
+    return {name: os.stat(os.path.join(directory, name)).st_size for name in sorted(os.listdir(directory))}
 
 
 def main() -> None:
