@@ -6,8 +6,10 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGET ?=
 SCENARIO ?=
+RUNS ?= 5
+ONLY ?=
 
-.PHONY: help demo setup lint types units compatibility sanity docs integration molecule test coverage changelog clean
+.PHONY: help demo setup lint types units compatibility sanity docs integration molecule test coverage bench changelog clean
 
 help: ## this list
 	@grep -hE '^[a-z_]+:.*##' Makefile | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -48,6 +50,9 @@ test: setup ## everything above
 
 coverage: setup ## which requirement the last test run showed: docs/coverage.md, build/coverage.json
 	@python tests/tools/coverage.py
+
+bench: setup ## speed against an operator's scripts on one host (RUNS=5, ONLY=name): build/benchmarks.json
+	@python tests/benchmarks/bench.py --runs $(RUNS) $(if $(ONLY),--only $(ONLY))
 
 changelog: setup ## write CHANGELOG.md for the version in galaxy.yml from the fragments
 	@antsibull-changelog release --update-existing --reload-plugins --refresh

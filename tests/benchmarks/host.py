@@ -1,0 +1,118 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host on which both sides are measured, and how each of them is started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHOMHOST = ROOT / "molecule/shared/host/chomhost"
+HERE = pathlib.Path(__file__).resolve().parent
+OPTIONS = ("BatchMode yes", "IdentitiesOnly yes", "StrictHostKeyChecking no", "User deploy")
+
+
+class BenchmarkError(Exception):
+    """Something without which no number can be trusted; printed without a traceback."""
+
+
+class Host:
+    """One production-like host; both sides meet it in the same state."""
+
+    def __init__(self, name: str, folder: pathlib.Path) -> None:
+        self.name = name
+        self._folder = folder
+        description = json.loads(self._chomhost("create", name))
+        self.address: str = description["ip"]
+        self.ssh_config = self._write_ssh_config(description["ssh_key"])
+        self._inventory = folder / "inventory.yml"
+        self._inventory.write_text(self._chomhost("inventory", name), encoding="utf-8")
+
+    def _chomhost(self, *argv: str) -> str:
+        done = subprocess.run([CHOMHOST, *argv], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchmarkError(f"chomhost {' '.join(argv)}: {done.stderr.strip()[-2000:]}")
+        return done.stdout
+
+    def _write_ssh_config(self, key: str) -> pathlib.Path:
+        """Plain connections: ssh's own defaults, and nothing shared between two commands."""
+        known = ROOT / ".cache/host/known_hosts" / self.name
+        lines = [f"HostName {self.address}", f"IdentityFile {key}", f"UserKnownHostsFile {known}", *OPTIONS]
+        path = self._folder / "ssh_config"
+        path.write_text("\n    ".join(["Host chom", *lines]) + "\n", encoding="utf-8")
+        return path
+
+    def destroy(self) -> None:
+        self._chomhost("destroy", self.name)
+
+    def root(self, script: str) -> str:
+        """Behind the scenes, as root."""
+        return self._chomhost("exec", self.name, "--", "bash", "-euc", script)
+
+    def prepare(self, bad: str, *, kept: bool = False) -> None:
+        """The bad release runs, all workers run; unless kept, nothing that an earlier rollback built is there."""
+        self.root("rm -rf /var/lib/lastgood/*" + ("" if kept else " /var/www/chom/.git/lastgood"))
+        self._chomhost("deploy", self.name, bad)
+        self.expect_workers()
+        time.sleep(1)
+
+    def expect_workers(self) -> None:
+        running = int(self.root("systemctl list-units --no-legend --state=active 'chom-queue-*.service' | wc -l"))
+        if running != 5:
+            raise BenchmarkError(f"{running} of 5 workers run")
+
+    def expect_good(self) -> None:
+        """A number counts only if the rollback it belongs to is complete."""
+        self.expect_workers()
+        commits = self.root("cd /var/www/chom; runuser -u www-data -- git rev-parse HEAD 'refs/tags/v1.2.3^{commit}'").split()
+        if commits[0] != commits[1] or self.root("ls /var/www/chom/storage/framework").split().count("down"):
+            raise BenchmarkError("the rollback did not end at v1.2.3 with the site open")
+
+    def ssh(self, commands: str) -> float:
+        """Run bare commands in the application's folder by a fresh connection; return the seconds that took."""
+        began = time.monotonic()
+        script = f"cd /var/www/chom\nset -e\n{commands}"
+        run_silently(["ssh", "-F", str(self.ssh_config), "chom", script], "bare commands")
+        return time.monotonic() - began
+
+    def script(self, name: str, *arguments: str) -> list[str]:
+        """The operator's script."""
+        return [str(HERE / "runbook" / name), str(self.ssh_config), self.address, *arguments]
+
+    def playbook(self, name: str, *options: str) -> list[str]:
+        """Our side."""
+        reports = ["-e", f"report_directory={self._folder}/reports"]
+        return [*self._ansible("ansible-playbook"), "-l", self.name, f"playbooks/{name}.yml", *reports, *options]
+
+    def module(self, name: str, options: t.Mapping[str, t.Any]) -> list[str]:
+        """One of our modules on its own."""
+        return [*self._ansible("ansible"), self.name, "-m", f"lastgood.rollback.{name}", "-a", json.dumps(options)]
+
+    def _ansible(self, program: str) -> list[str]:
+        return [str(pathlib.Path(sys.executable).parent / program), "-i", "inventories/chom", "-i", str(self._inventory)]
+
+
+def run_silently(argv: t.Sequence[str], what: str, environment: t.Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchmarkError(f"{what} ended with status {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
+
+
+@contextlib.contextmanager
+def fresh_connections() -> t.Iterator[dict[str, str]]:
+    """An environment in which ansible-playbook finds no ssh connection of an earlier run; what it opens is closed again."""
+    with tempfile.TemporaryDirectory(prefix="lastgood-") as folder:
+        mine = {name: value for name, value in os.environ.items() if not re.match(r"ANSIBLE_|TASK_TIMES", name)}
+        yield {**mine, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_SSH_CONTROL_PATH_DIR": folder}
+        for socket in pathlib.Path(folder).iterdir():
+            subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "chom"], stderr=subprocess.DEVNULL, check=False)
