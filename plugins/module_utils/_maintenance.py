@@ -33,7 +33,7 @@ _PAGE = """<!DOCTYPE html>
 body {margin: 0; min-height: 100vh; display: grid; place-items: center; font: 1.1rem/1.5 system-ui, sans-serif; color: #444}
 </style>
 </head>
-<body><main><h1>@STATUS@</h1><p>@MESSAGE@</p></main></body>
+<body><main><h1>@STATUS@</h1><p>@TEXT@</p></main></body>
 </html>
 """
 
@@ -92,7 +92,7 @@ class Closing:
     refresh: int | None
     except_paths: list[str] | None
     render: str | None
-    message: str
+    page_text: str
     secret: str | None
     page: Page | None
 
@@ -125,7 +125,7 @@ def closing(params: t.Mapping[str, t.Any], app: Application) -> Closing:
         refresh=params["refresh"],
         except_paths=params["except_paths"],
         render=params["render"],
-        message=params["message"],
+        page_text=params["page_text"],
         secret=params["secret"],
         page=page,
     )
@@ -142,7 +142,7 @@ def switch(runner: Runner, app: Application, plan: Closing, *, check_mode: bool,
 def _close(runner: Runner, app: Application, plan: Closing, check_mode: bool) -> Outcome:
     """The files first: they close within milliseconds whatever state the application is in."""
     warnings: list[str] = []
-    template = _PAGE.replace("@STATUS@", str(plan.status)).replace("@MESSAGE@", html.escape(plan.message))
+    template = _PAGE.replace("@STATUS@", str(plan.status)).replace("@TEXT@", html.escape(plan.page_text))
     if plan.render and plan.method != "file":
         template = _rendered(runner, app, plan, template, warnings)
     report = _files(runner, app, plan, check_mode, template=template)

@@ -71,7 +71,7 @@ options:
       - When it cannot be rendered, a plain page is shown and a warning says why.
       - Default is the plain page.
     type: str
-  message:
+  page_text:
     description: What the plain page says.
     type: str
     default: This service is being maintained and will be back shortly.
@@ -190,7 +190,7 @@ def main() -> None:
             "refresh": {"type": "int"},
             "status": {"type": "int", "default": 503},
             "render": {"type": "str"},
-            "message": {"type": "str", "default": "This service is being maintained and will be back shortly."},
+            "page_text": {"type": "str", "default": "This service is being maintained and will be back shortly."},
             "except_paths": {"type": "list", "elements": "str"},
             "storage_path": {"type": "path"},
             "verify_url": {"type": "str"},

@@ -112,7 +112,7 @@ def test_marker_is_private_when_only_the_owner_writes_beside_it(run_module, runn
 def test_down_again_changes_nothing(run_module, runner, app) -> None:
     run_module("laravel_maintenance", args(app, "down"))
     before = marker(app)
-    result = run_module("laravel_maintenance", args(app, "down", retry=5, message="another"))
+    result = run_module("laravel_maintenance", args(app, "down", retry=5, page_text="another"))
     assert (result["changed"], result["was_down"]) == (False, True)
     assert marker(app) == before
 
@@ -166,7 +166,7 @@ def test_check_mode_writes_nothing_and_shows_the_change(run_module, runner, app)
 
 @pytest.mark.requirement("CHOM-5.2-01")
 def test_page_says_the_message_and_retry_after_is_kept(run_module, runner, app) -> None:
-    run_module("laravel_maintenance", args(app, "down", message="System <maintenance> in progress", retry=60))
+    run_module("laravel_maintenance", args(app, "down", page_text="System <maintenance> in progress", retry=60))
     assert "<p>System &lt;maintenance&gt; in progress</p>" in marker(app)["template"]
     assert marker(app)["retry"] == 60
 
