@@ -10,7 +10,10 @@ if ((EUID != 0)); then
     exit 77
 fi
 
-rm -rf "$HOME"/.ansible/tmp/molecule.* # else molecule skips what an earlier, broken-off run had done
+# molecule remembers that hosts are prepared, across scenarios and runs, and would skip it
+forget() { rm -rf "$HOME"/.ansible/tmp/molecule.*; }
+
+forget
 export MOLECULE_GLOB='molecule/*/molecule.yml'
 export ANSIBLE_FORCE_COLOR=0 NO_COLOR=1 PY_COLORS=0
 if (($#)); then
@@ -25,6 +28,7 @@ passed=0
 for file in molecule/*/molecule.yml; do
     scenario=$(basename "$(dirname "$file")")
     [[ $scenario == default ]] && continue
+    forget
     if molecule test --no-shared-state --no-report --scenario-name "$scenario"; then
         passed=$((passed + 1))
     else
