@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from ._git import Repository, WorkTree
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._probes import ProbeError
 from ._probes_redis import probe_from
-from ._probes_units import full_name
+from ._probes_units import full_name, is_pattern
 from ._run import Folder, free_bytes, read_json, unfinished
 from ._units import Systemd
 from ._versions import Choice, choose_previous
@@ -28,6 +29,7 @@ if t.TYPE_CHECKING:
 
 _MEBIBYTE = 1024 * 1024
 _SPACE = 200 * _MEBIBYTE
+_EVERYTHING = re.compile(r"^\s*\((?:ALL|root)\b[^)]*\)\s+(?:[A-Z_]+:\s*)*NOPASSWD:\s*(?:[A-Z_]+:\s*)*ALL\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -242,9 +244,10 @@ def _check_host(runner: Runner, request: Request, repository: Repository, switch
     findings.check("units", lambda: _units_exist(runner, [*mine, *services["required"]]))
     findings.check("rights", lambda: _rights(runner, mine, services["reload"]))
     findings.check("state folder", lambda: _writable(application["state_directory"], "state_directory"))
-    if request.backup and application["backup"]["directory"]:
-        findings.check("backup folder", lambda: _writable(application["backup"]["directory"], "backup.directory"))
-    findings.check("disk", lambda: _space([application["path"], application["state_directory"]]))
+    backups = [application["backup"]["directory"]] if request.backup and application["backup"]["directory"] else []
+    if backups:
+        findings.check("backup folder", lambda: _writable(backups[0], "backup.directory"))
+    findings.check("disk", lambda: _space([application["path"], application["state_directory"], *backups]))
 
 
 def _programs(runner: Runner, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
@@ -273,13 +276,13 @@ def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str])
     listed = runner.run(["sudo", "-n", "-l"], check=False, timeout=15)
     if listed.rc != 0:
         raise RollbackError(f"{runner.me} may not use sudo without a password: {listed.output}.")
-    if "NOPASSWD: ALL" in listed.stdout and "(ALL" in listed.stdout:
+    if _EVERYTHING.search(listed.stdout):
         return
     systemctl = runner.path("systemctl")
     wanted = [
         f"{systemctl} {verb} {full_name(name)}"
         for name in stopped
-        if name not in reloaded and "*" not in name
+        if name not in reloaded and not is_pattern(name)
         for verb in ("stop", "start")
     ]
     wanted += [f"{systemctl} reload {full_name(name)}" for name in reloaded]

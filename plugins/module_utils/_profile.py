@@ -5,17 +5,23 @@
 # PRIVATE to lastgood.rollback: may change without notice.
 from __future__ import annotations
 
+import copy
 import difflib
-import re
 import typing as t
-from urllib.parse import urlsplit
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ._errors import RollbackError
+from ._probes_spec import PROBE
+from ._profile_rules import implausible
 from ._versions import RELEASE_PATTERN
 
-Options = t.Dict[str, t.Dict[str, t.Any]]
+Options = dict[str, dict[str, t.Any]]
+
+PHASES = (
+    "total", "preflight", "plan", "lock", "announce", "prepare", "protect", "close traffic", "quiesce writers", "migrate down",
+    "switch code", "rebuild caches", "start services", "gate", "reopen", "watch", "close run", "report",
+)  # fmt: skip
 
 _BUDGETS: dict[str, dict[str, int]] = {
     "emergency": {
@@ -80,7 +86,7 @@ APPLICATION: Options = {
             "verify_url": {"type": "str"},
         }
     ),
-    "caches": _names(default=["packages", "config", "route", "view", "event"]),
+    "caches": _names(default=["packages", "config", "route", "view", "event"], choices=["config", "route", "view", "event", "packages"]),
     "backup": _group(
         {
             "engine": {"type": "str", "choices": ["mysql", "sqlite"], "default": "mysql"},
@@ -99,8 +105,8 @@ APPLICATION: Options = {
                 "required": True,
                 "options": {"path": {"type": "str", "required": True}, "json": {"type": "str"}, "header": {"type": "str"}},
             },
-            "probes": {"type": "list", "elements": "dict", "required": True},
-            "verify_probes": {"type": "list", "elements": "dict", "default": []},
+            "probes": {"type": "list", "elements": "dict", "required": True, **PROBE},
+            "verify_probes": {"type": "list", "elements": "dict", "default": [], **PROBE},
             "outside_url": {"type": "str"},
             "successes": {"type": "int", "default": 2},
             "interval": {"type": "float", "default": 0.2},
@@ -126,24 +132,36 @@ APPLICATION: Options = {
 
 
 def normalised(profile: t.Any) -> dict[str, t.Any]:
-    """The application profile with all defaults; every mistake in it is named at once."""
+    """The application profile with all defaults; every mistake in it is named at once, secrets are not."""
     if not isinstance(profile, dict) or not profile:
         raise RollbackError(
             "There is no application profile: set the variable rollback_application in the inventory.",
             next_command="compare with inventories/chom/group_vars/chom.yml",
         )
-    mistakes = list(_unknown_keys(profile, APPLICATION, "rollback_application"))
+    given = _without_nothing(profile, APPLICATION)
+    mistakes = list(_unknown_keys(given, APPLICATION, "rollback_application"))
+    ready: dict[str, t.Any] = {}
     if not mistakes:
-        checked = ArgumentSpecValidator(APPLICATION).validate(profile)
-        mistakes = [str(message) for message in checked.error_messages]
+        checked = ArgumentSpecValidator(copy.deepcopy(APPLICATION)).validate(given)
+        ready = checked.validated_parameters
+        mistakes = [str(message) for message in checked.error_messages] or list(_budget_mistakes(ready["budgets"]))
+    if not mistakes:
+        _fill(ready)
+        mistakes = list(implausible(ready))
     if mistakes:
-        raise RollbackError(f"The application profile is not valid: {'; '.join(mistakes)}.", facts={"mistakes": mistakes})
-    ready: dict[str, t.Any] = checked.validated_parameters
-    _fill(ready)
-    mistakes = list(_implausible(ready))
-    if mistakes:
+        mistakes = [_without(_secrets(given), text) for text in mistakes]
         raise RollbackError(f"The application profile is not valid: {'; '.join(mistakes)}.", facts={"mistakes": mistakes})
     return ready
+
+
+def _without_nothing(value: t.Any, options: Options) -> t.Any:
+    """A copy in which an option without a value is not there: in YAML that is what `key:` alone says."""
+    if isinstance(value, list):
+        return [_without_nothing(entry, options) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    below = {key: option["options"] for key, option in options.items() if "options" in option}
+    return {key: _without_nothing(entry, below[key]) if key in below else entry for key, entry in value.items() if entry is not None}
 
 
 def _unknown_keys(given: t.Mapping[str, t.Any], options: Options, where: str) -> t.Iterator[str]:
@@ -152,33 +170,51 @@ def _unknown_keys(given: t.Mapping[str, t.Any], options: Options, where: str) ->
             near = difflib.get_close_matches(str(key), options, n=1)
             hint = f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(sorted(options))})"
             yield f"{where}.{key} is unknown{hint}"
-        elif isinstance(value, dict) and options[key].get("options"):
-            yield from _unknown_keys(value, options[key]["options"], f"{where}.{key}")
+        elif options[key].get("options"):
+            many = options[key].get("type") == "list"
+            if many and not isinstance(value, list):
+                yield f"{where}.{key} must be a list"
+                continue
+            for number, entry in enumerate(value if many else [value], 1):
+                called = entry.get("name", number) if isinstance(entry, dict) else number
+                name = f"{where}.{key}[{called}]" if many else f"{where}.{key}"
+                if isinstance(entry, dict):
+                    yield from _unknown_keys(entry, options[key]["options"], name)
+                else:
+                    yield f"{name} must be a mapping"
+
+
+def _budget_mistakes(budgets: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    known: Options = {severity: {"options": {phase: {} for phase in PHASES}} for severity in _BUDGETS}
+    yield from _unknown_keys(budgets, known, "rollback_application.budgets")
+    for severity, given in budgets.items():
+        for phase, seconds in given.items() if isinstance(given, dict) else ():
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
+                yield f"budgets.{severity}.{phase} must be a number of seconds"
 
 
 def _fill(ready: dict[str, t.Any]) -> None:
     ready["environment_file"] = ready["environment_file"] or f"{ready['path']}/.env"
     ready["log_file"] = ready["log_file"] or f"{ready['path']}/storage/logs/laravel.log"
     ready["budgets"] = {severity: {**budgets, **ready["budgets"].get(severity, {})} for severity, budgets in _BUDGETS.items()}
+    for name in ("probes", "verify_probes"):
+        ready["health"][name] = _without_nothing(ready["health"][name], PROBE["options"])
 
 
-def _implausible(ready: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    if not re.match(r"^[a-z][a-z0-9_-]{0,40}$", ready["name"]):
-        yield "name must be lower-case letters, digits, _ and -"
-    for key in ("path", "environment_file", "log_file", "state_directory"):
-        if not ready[key].startswith("/") or ".." in ready[key].split("/"):
-            yield f"{key} must be an absolute path"
-    for key in ("base_url", "outside_url"):
-        address = ready["health"][key]
-        if address and (urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname):
-            yield f"health.{key} must be an http or https address"
-    if not ready["health"]["probes"]:
-        yield "health.probes is empty: a gate without probes would pass on no evidence"
-    if not (ready["health"]["version_probe"]["json"] or ready["health"]["version_probe"]["header"]):
-        yield "health.version_probe needs json or header, the place where the application says its version"
-    if ready["services"]["workers"] and not ready["services"]["reload"]:
-        yield "services.reload is empty: without reloading PHP-FPM the old code stays in memory"
-    try:
-        re.compile(ready["releases"]["pattern"])
-    except re.error as error:
-        yield f"releases.pattern is not a regular expression: {error}"
+def _secrets(value: t.Any, hidden: bool = False) -> t.Iterator[str]:
+    """Every text of a profile that may be a secret, also where it was put by mistake."""
+    if isinstance(value, dict):
+        yield from (key for key in value if hidden and "://" in str(key))
+        for key, entry in value.items():
+            yield from _secrets(entry, hidden or key in ("notify", "webhook_url", "password", "token"))
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _secrets(entry, hidden)
+    elif hidden and len(str(value)) > 3:
+        yield str(value)
+
+
+def _without(secrets: t.Iterable[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "********")
+    return text

@@ -141,10 +141,6 @@ class Composer:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        folder.mkdir()
-        program = folder / "composer"
-        program.write_text(_COMPOSER)
-        program.chmod(0o755)
 
     def fail(self, *commands: str) -> None:
         for command in commands:
@@ -193,9 +189,12 @@ def build(folder: pathlib.Path) -> None:
     app.commit("Third: metrics", "v1.2.0", **changed)
     app.git("push", "--quiet", "--tags", "origin", "main")
     app.write(".env", "APP_KEY=secret\n")
-    composer = Composer(folder / "bin")
-    subprocess.run([composer.folder / "composer", "install", f"--working-dir={app.path}"], check=True)
-    (composer.folder / "composer.calls").unlink()
+    program = folder / "bin/composer"
+    program.parent.mkdir()
+    program.write_text(_COMPOSER)
+    program.chmod(0o755)
+    subprocess.run([program, "install", f"--working-dir={app.path}"], check=True)
+    (folder / "bin/composer.calls").unlink()
 
 
 def copy(template: pathlib.Path, folder: pathlib.Path) -> Checkout:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-import local_runner
 import pytest
 from local_runner import Local
 
@@ -48,11 +47,6 @@ class Database:
         if name not in self.stubborn:
             self.rows.pop(0)
         return 0, f"  {name} ....... DONE", ""
-
-
-@pytest.fixture
-def local(monkeypatch: pytest.MonkeyPatch) -> Local:
-    return local_runner.install(monkeypatch)
 
 
 @pytest.fixture

@@ -12,41 +12,11 @@ import shutil
 import typing as t
 
 import checkouts
-import local_runner
 import pytest
 from checkouts import Checkout, Composer, listing
 from local_runner import Killed, Local
 
 requirement = pytest.mark.requirement
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        checkouts.isolate(patch.setenv, folder)
-        checkouts.build(folder)
-    return folder
-
-
-@pytest.fixture
-def app(template: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    checkouts.isolate(monkeypatch.setenv, tmp_path)
-    found = checkouts.copy(template, tmp_path / "host")
-    monkeypatch.setenv("PATH", f"{tmp_path}/host/bin:{os.environ['PATH']}")
-    return found
-
-
-@pytest.fixture
-def composer(app: Checkout) -> Composer:
-    found = Composer.__new__(Composer)
-    found.folder = app.path.parent / "bin"
-    return found
-
-
-@pytest.fixture
-def local(monkeypatch: pytest.MonkeyPatch) -> Local:
-    return local_runner.install(monkeypatch)
 
 
 @pytest.fixture

@@ -1,0 +1,455 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import typing as t
+
+import pytest
+import servers
+from checkouts import Checkout, listing
+from hosts import PASSWORD, Host
+from local_runner import Local
+
+from ansible_collections.lastgood.rollback.plugins.module_utils import _plan
+
+requirement = pytest.mark.requirement
+
+METRICS = "2024_03_01_000000_metrics"
+
+
+@pytest.fixture
+def plan(host: Host, run_module: t.Any) -> t.Callable[..., dict[str, t.Any]]:
+    def call(target: str | None = "v1.1.0", check: bool = False, profile: t.Any = None, **options: t.Any) -> dict[str, t.Any]:
+        args = {"application": profile or host.profile, "migrations": "keep", **options}
+        return t.cast(
+            "dict[str, t.Any]", run_module("rollback_plan", {**args, **({} if target is None else {"target": target})}, check=check)
+        )
+
+    return call
+
+
+Plan = t.Callable[..., dict[str, t.Any]]
+
+
+def refused(result: dict[str, t.Any], *words: str) -> None:
+    assert result.get("failed"), result
+    for word in words:
+        assert word in result["msg"]
+    assert "Nothing was changed" in result["system_state"]
+
+
+# The plan
+
+
+@requirement("G-09", "CHOM-5.1-06", "CHOM-5.3-04", "CHOM-CL-07")
+def test_says_what_would_happen_without_changing_anything(host: Host, plan: Plan) -> None:
+    os.utime(host.app.path / "README.md", (1, 1))
+    before = listing(host.app.path.parent, host.state, host.backups)
+    result = plan("v1.1.0", severity="standard")
+    assert not result.get("failed"), result
+    assert not result["changed"]
+    assert (result["target"], result["reason"], result["from_version"]) == ("v1.1.0", "given by the operator", "v1.2.0")
+    assert (result["to_commit"], result["from_commit"]) == (host.app.at("v1.1.0"), host.app.at("v1.2.0"))
+    assert not result["nothing_to_do"]
+    assert result["dependencies_change"]
+    assert result["pending"] == []
+    assert result["budgets"]["total"] == 900
+    assert set(result["checks"]) >= {"database", "checkout", "programs", "units", "rights", "state folder", "backup folder", "disk"}
+    assert result["diff"] == {"before": "v1.2.0\n", "after": "v1.1.0\n"}
+    assert listing(host.app.path.parent, host.state, host.backups) == before
+
+
+@requirement("G-46")
+def test_at_the_target_there_is_nothing_to_do(host: Host, plan: Plan) -> None:
+    result = plan("v1.2.0")
+    assert result["nothing_to_do"]
+    assert result["diff"] == {"before": "v1.2.0\n", "after": "v1.2.0\n"}
+
+
+def test_at_the_target_with_migrations_that_it_does_not_know_there_is_something_to_do(host: Host, plan: Plan) -> None:
+    host.app.commit("Migration", **{"database/migrations/2025_x.php": "<?php function up() {} function down() { a(); }"})
+    host.migrations.insert(0, "2025_x")
+    host.app.git("tag", "v1.3.0")
+    assert plan("v1.3.0")["nothing_to_do"]
+
+
+@requirement("D-063", "D-101")
+def test_the_running_version_is_proven_by_any_of_its_names(host: Host, plan: Plan) -> None:
+    (probe,) = plan("v1.1.0")["version_probes"]
+    commit = host.app.at("v1.1.0")
+    assert probe["response_headers"]["X-App-Version"] == sorted(["v1.1.0", "1.1.0", commit, commit[:12], commit[:7]])
+    profile = host.profile
+    profile["health"]["version_probe"] = {"path": "/v", "json": "version", "header": None}
+    (probe,) = plan("v1.1.0", profile=profile)["version_probes"]
+    assert "1.1.0" in probe["json"]["version"]
+
+
+# Which target
+
+
+@requirement("CHOM-4.1-09", "D-048")
+def test_an_emergency_goes_to_the_newest_release_below(host: Host, plan: Plan) -> None:
+    result = plan(None, severity="emergency")
+    assert result["target"] == "v1.1.0"
+    assert "newest release tag among the ancestors" in result["reason"]
+    assert result["budgets"]["total"] == 300
+
+
+@requirement("D-048", "D-054")
+def test_candidates_and_nightlies_are_no_releases(host: Host, plan: Plan) -> None:
+    for tag in ("v1.1.1-rc1", "nightly-2026-01-01", "v2", "before-the-move"):
+        host.app.git("tag", tag, "v1.1.0")
+    host.app.git("tag", "v1.9.0", "v1.0.0")
+    host.app.git("tag", "v1.10.0", "v1.0.0")
+    result = plan(None, severity="emergency")
+    assert result["target"] == "v1.10.0"
+    assert "ignored, not releases: before-the-move, nightly-2026-01-01, v1.1.1-rc1, v2" in result["reason"]
+
+
+def test_hotfixes_without_a_tag_lead_to_the_release_that_they_are_based_on(host: Host, plan: Plan) -> None:
+    host.app.commit("Hotfix one")
+    host.app.commit("Hotfix two")
+    assert plan(None, severity="emergency")["target"] == "v1.2.0"
+
+
+def test_releases_of_other_branches_are_not_taken(host: Host, plan: Plan) -> None:
+    host.app.git("checkout", "--quiet", "-b", "other", "v1.1.0")
+    host.app.commit("Elsewhere", "v1.1.9")
+    host.app.git("checkout", "--quiet", "main")
+    assert plan(None, severity="emergency")["target"] == "v1.1.0"
+
+
+def test_another_name_of_the_running_version_is_not_taken(host: Host, plan: Plan) -> None:
+    host.app.git("tag", "--annotate", "--message=Approved", "v1.1.9", "v1.1.0")
+    host.app.git("tag", "v1.2.1", "v1.2.0")
+    host.app.git("tag", "--annotate", "--message=Signed", "signed", "v1.2.0")
+    host.app.git("tag", "--annotate", "--message=A tag of a tag", "v1.2.2", "signed")
+    assert plan(None, severity="emergency")["target"] == "v1.1.9"
+
+
+def test_a_tag_of_something_else_than_a_commit_does_not_disturb(host: Host, plan: Plan) -> None:
+    host.app.git("tag", "v9.0.0", host.app.git("rev-parse", "v1.0.0:README.md"))
+    host.app.git("tag", "v9.0.1", host.app.git("rev-parse", "v1.0.0^{tree}"))
+    assert plan(None, severity="emergency")["target"] == "v1.1.0"
+
+
+def test_the_first_release_has_nothing_below_it(host: Host, plan: Plan) -> None:
+    host.app.git("checkout", "--quiet", "--detach", "v1.0.0")
+    result = plan(None, severity="emergency")
+    refused(result, "No earlier release was found")
+    assert "-e target=" in result["next_command"]
+
+
+def test_the_pattern_of_releases_is_the_profile_s(host: Host, plan: Plan) -> None:
+    host.app.git("tag", "release-2026.01", "v1.0.0")
+    host.app.git("tag", "release-2025.12", "v1.1.0")
+    profile = host.profile
+    profile["releases"]["pattern"] = r"^release-(\d+)\.(\d+)$"
+    assert plan(None, severity="emergency", profile=profile)["target"] == "release-2026.01"
+
+
+@requirement("D-051")
+def test_a_standard_rollback_must_be_told_its_target(plan: Plan) -> None:
+    result = plan(None, severity="standard")
+    refused(result, "No target was given")
+    assert "tag --list --sort=-version:refname" in result["next_command"]
+
+
+@requirement("D-051")
+@pytest.mark.parametrize("severity", ["standard", "emergency"])
+def test_an_empty_target_is_refused(plan: Plan, severity: str) -> None:
+    refused(plan("", severity=severity), "target is empty")
+
+
+@requirement("D-055")
+@pytest.mark.parametrize("target", ["--upload-pack=x", "v1; rm -rf /", "../x", "v9.9.9", "main", "v1.1.0\n"], ids=ascii)
+def test_a_target_that_is_none_is_refused(plan: Plan, target: str) -> None:
+    refused(plan(target), "is not a ")
+
+
+@requirement("G-27")
+def test_a_second_trigger_does_not_walk_one_release_further_back(host: Host, plan: Plan) -> None:
+    host.app.git("checkout", "--quiet", "--detach", "v1.1.0")
+    host.app.write("vendor/composer/installed.json", "[]")
+    host.last_run(outcome="rolled_back", target="v1.1.0", to_commit=host.app.at("v1.1.0"), from_commit=host.app.at("v1.2.0"))
+    result = plan(None, severity="emergency")
+    assert result["target"] == "v1.1.0"
+    assert "rolled back to it at 2026-01-01" in result["reason"]
+
+
+def test_after_the_next_deployment_the_rollback_before_it_is_history(host: Host, plan: Plan) -> None:
+    host.app.commit("Fixed", "v1.3.0")
+    host.last_run(outcome="rolled_back", target="v1.1.0", to_commit=host.app.at("v1.1.0"), from_commit=host.app.at("v1.2.0"))
+    assert plan(None, severity="emergency")["target"] == "v1.2.0"
+
+
+@requirement("G-02")
+@pytest.mark.parametrize("outcome", ["interrupted", "held", "failed"])
+@pytest.mark.parametrize("at", ["v1.2.0", "v1.0.0"])
+def test_an_unfinished_run_is_continued(host: Host, plan: Plan, outcome: str, at: str) -> None:
+    host.last_run(outcome=outcome, target="v1.0.0", to_commit=host.app.at("v1.0.0"), from_commit=host.app.at("v1.2.0"))
+    host.app.git("checkout", "--quiet", "--detach", at)
+    result = plan(None, severity="emergency")
+    assert result["target"] == "v1.0.0"
+    assert f"did not finish ({outcome})" in result["reason"]
+    assert result["pending"] == [f"run r1 ended as {outcome}"]
+    assert not result["nothing_to_do"]
+
+
+def test_an_unfinished_run_of_long_ago_is_not_continued(host: Host, plan: Plan) -> None:
+    host.last_run(outcome="failed", target="v1.0.0", to_commit=host.app.at("v1.0.0"), from_commit=host.app.at("v1.1.0"))
+    result = plan(None, severity="emergency")
+    assert result["target"] == "v1.1.0"
+    assert result["pending"] == []
+
+
+@requirement("G-02")
+def test_what_a_run_left_undone_is_still_to_do(host: Host, plan: Plan) -> None:
+    host.last_run(outcome="interrupted", target="v1.2.0", to_commit=host.app.at("v1.2.0"), from_commit=host.app.at("v1.1.0"))
+    (host.state / "chom/workers.json").write_text("{}")
+    host.app.write("storage/framework/down", "{}")
+    result = plan("v1.2.0")
+    assert not result["nothing_to_do"]
+    assert len(result["pending"]) == 3
+
+
+def test_a_damaged_record_is_named(host: Host, plan: Plan) -> None:
+    host.last_run()
+    (host.state / "chom/last_run.json").write_text("{")
+    refused(plan(), "last_run.json cannot be read")
+
+
+# The schema
+
+
+@requirement("D-017", "G-08", "CHOM-5.2-06", "CHOM-5.3-10", "CHOM-9.1-02")
+def test_a_schema_that_the_target_does_not_know_stops_it_until_told(plan: Plan) -> None:
+    result = plan("v1.1.0", migrations="stop")
+    refused(result, METRICS, "v1.1.0 does not know", "migrations=down", "migrations=keep")
+    assert "-e migrations=down" in result["next_command"]
+
+
+def _with_way_back(host: Host, down: str) -> None:
+    host.app.commit("Way back", "v1.3.0", **{f"database/migrations/{METRICS}.php": f"<?php function up() {{ a(); }} {down}"})
+
+
+@requirement("CHOM-5.2-07", "CHOM-5.2-08")
+@pytest.mark.parametrize("destructive", [True, False])
+def test_migrations_are_planned_to_go_down_when_told(host: Host, plan: Plan, destructive: bool) -> None:
+    _with_way_back(host, f"function down() {{ {'Schema::drop(1)' if destructive else 'b()'}; }}")
+    migrations = plan("v1.1.0", migrations="down")["migrations"]
+    assert migrations["down"] == [METRICS]
+    assert migrations["unknown_to_target"] == [{"name": METRICS, "reversible": True, "destructive": destructive}]
+
+
+def test_migrations_can_be_kept_when_told(plan: Plan) -> None:
+    migrations = plan("v1.1.0", migrations="keep")["migrations"]
+    assert migrations["down"] == []
+    assert [entry["name"] for entry in migrations["unknown_to_target"]] == [METRICS]
+
+
+@requirement("G-08")
+def test_a_migration_without_a_way_back_is_refused(host: Host, plan: Plan) -> None:
+    _with_way_back(host, "function down() { /* Schema::drop('x'); */ }")
+    refused(plan("v1.1.0", migrations="down"), f"{METRICS} cannot go down")
+
+
+def test_a_migration_under_one_that_stays_is_refused(host: Host, plan: Plan) -> None:
+    _with_way_back(host, "function down() { b(); }")
+    host.migrations.remove(METRICS)
+    host.migrations.insert(1, METRICS)
+    refused(plan("v1.1.0", migrations="down"), "was applied after them and the target needs it")
+
+
+@requirement("D-132")
+def test_code_that_cannot_start_cannot_take_its_migrations_down(host: Host, local: Local, plan: Plan) -> None:
+    _with_way_back(host, "function down() { b(); }")
+    local.on("php * --version --no-ansi", rc=255, stderr="PHP Fatal error: boom")
+    refused(plan("v1.1.0", migrations="down"), "cannot start artisan", "boom")
+
+
+def test_migrations_that_the_database_lacks_are_told(host: Host, plan: Plan) -> None:
+    host.migrations.pop()
+    assert plan("v1.1.0")["migrations"]["not_applied"] == ["2024_01_01_000000_users"]
+
+
+# The host
+
+
+@requirement("G-06")
+def test_everything_that_is_wrong_is_told_at_once(host: Host, local: Local, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.app.write("README.md", "edited\n")
+    host.database = (1, "", "ERROR 1045 (28000): Access denied for user 'chom'@'localhost'")
+    host.units.pop("w2.service")
+    host.sudo = (1, "", "sudo: a password is required")
+    local.missing |= {"composer", "zstd"}
+    monkeypatch.setattr(_plan, "free_bytes", lambda _path: 1024 * 1024)
+    result = plan()
+    refused(
+        result, "6 of 9 checks", "local changes", "refused the login", "w2", "may not use sudo", "composer, zstd", "Only 1 MiB are free"
+    )
+    assert len(result["problems"]) == 6
+    assert set(result["passed_checks"]) >= {"state folder", "backup folder"}
+    assert result["next_command"]
+    assert PASSWORD not in str(result)
+
+
+def test_at_the_target_the_host_need_not_be_able_to_roll_back(host: Host, plan: Plan) -> None:
+    host.units.clear()
+    assert plan("v1.2.0")["nothing_to_do"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("1045 (28000): Access denied", "refused the login"),
+        ("2002 (HY000): Can't connect", "cannot be reached"),
+        ("1146: No such table", ""),
+    ],
+)
+def test_a_database_that_cannot_be_asked_is_refused(host: Host, plan: Plan, code: str, words: str) -> None:
+    host.database = (1, "", f"ERROR {code}")
+    result = plan()
+    refused(result, words, "The database 'chom'")
+    assert PASSWORD not in str(result)
+
+
+def test_the_right_redis_password_is_needed(host: Host, plan: Plan) -> None:
+    with contextlib.closing(servers.FakeRedis(password="right")) as redis:
+        env = f"DB_DATABASE=chom\nDB_USERNAME=chom\nREDIS_HOST=127.0.0.1\nREDIS_PORT={redis.port}\nREDIS_PASSWORD="
+        host.app.write(".env", f"{env}wrong-secret\n")
+        result = plan()
+        refused(result, "Redis cannot be used with the application's settings")
+        assert "wrong-secret" not in str(result)
+        host.app.write(".env", f"{env}right\n")
+        assert "redis" in plan()["checks"]
+
+
+def test_a_unit_that_does_not_exist_is_named(host: Host, plan: Plan) -> None:
+    host.units.pop("s.timer")
+    refused(plan(), "units that this host does not have: s.timer")
+
+
+def test_patterns_of_units_must_fit_something(host: Host, plan: Plan) -> None:
+    profile = host.profile
+    profile["services"]["workers"] = ["w*.service"]
+    assert not plan(profile=profile).get("failed")
+    profile["services"]["workers"] = ["x*.service"]
+    refused(plan(profile=profile), "No unit of this host fits the pattern x*.service")
+
+
+LISTED = [
+    "stop w1.service",
+    "start w1.service",
+    "stop w2.service",
+    "start w2.service",
+    "stop s.timer",
+    "start s.timer",
+    "reload php8.4-fpm.service",
+]
+
+
+def _sudoers(commands: t.Iterable[str]) -> tuple[int, str, str]:
+    rights = "".join(f"    (root) NOPASSWD: /usr/bin/systemctl {command}\n" for command in commands)
+    return 0, f"User deploy may run the following commands on chom:\n    (www-data) NOPASSWD: ALL\n{rights}", ""
+
+
+@requirement("G-32")
+def test_a_few_listed_commands_are_enough(host: Host, plan: Plan) -> None:
+    host.sudo = _sudoers(LISTED)
+    assert "rights" in plan()["checks"]
+
+
+@requirement("G-32")
+@pytest.mark.parametrize("lacks", LISTED)
+def test_each_right_that_is_missing_is_named(host: Host, plan: Plan, lacks: str) -> None:
+    host.sudo = _sudoers(command for command in LISTED if command != lacks)
+    refused(plan(), f"sudoers does not let deploy run: /usr/bin/systemctl {lacks}.")
+
+
+@pytest.mark.parametrize(
+    ("line", "enough"),
+    [
+        ("(ALL : ALL) NOPASSWD: ALL", True),
+        ("(ALL) NOPASSWD: ALL", True),
+        ("(root) NOPASSWD: ALL", True),
+        ("(ALL : ALL) SETENV: NOPASSWD: ALL", True),
+        ("(ALL : ALL) ALL", False),
+        ("(ALL : ALL) PASSWD: ALL", False),
+        ("(www-data) NOPASSWD: ALL", False),
+        ("(ALL) NOPASSWD: /usr/bin/systemctl stop other", False),
+        ("(ALL : ALL) ALL\n    (www-data) NOPASSWD: ALL", False),
+    ],
+)
+def test_what_counts_as_every_right(host: Host, plan: Plan, line: str, enough: bool) -> None:
+    host.sudo = (0, f"User deploy may run the following commands on chom:\n    {line}\n", "")
+    assert not plan().get("failed") if enough else "sudoers does not let" in plan()["msg"]
+
+
+def test_root_needs_no_sudo(host: Host, local: Local, plan: Plan) -> None:
+    local.me = "root"
+    host.sudo = (1, "", "no sudo here")
+    assert not plan().get("failed")
+    assert local.lines("sudo *") == []
+
+
+@requirement("G-07")
+@pytest.mark.parametrize("place", ["app", "state", "backups"])
+def test_a_full_disk_is_noticed(host: Host, plan: Plan, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    path = {"app": host.app.path, "state": host.state, "backups": host.backups}[place]
+    monkeypatch.setattr(_plan, "free_bytes", lambda asked: 10 * 1024 * 1024 if asked == str(path) else 10**12)
+    refused(plan(), f"Only 10 MiB are free at {path}")
+
+
+def test_a_run_without_backup_needs_no_place_for_one(host: Host, local: Local, plan: Plan) -> None:
+    host.backups.rmdir()
+    local.missing.add("zstd")
+    checks = plan(backup=False)["checks"]
+    assert "backup folder" not in checks
+
+
+@pytest.mark.parametrize("option", ["state_directory", "backup.directory"])
+def test_a_folder_that_cannot_be_written_is_named_with_the_command_that_makes_it(
+    host: Host, plan: Plan, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    path = host.state if option == "state_directory" else host.backups
+    really = os.access
+    monkeypatch.setattr(os, "access", lambda asked, mode: asked != str(path) and really(asked, mode))
+    result = plan()
+    refused(result, f"{option} {path} cannot be written")
+    assert result["next_command"].startswith("sudo install -d -o $(id -un) -m 0700")
+
+
+def test_a_folder_that_does_not_exist_yet_is_no_problem(host: Host, plan: Plan, tmp_path: pathlib.Path) -> None:
+    profile = host.profile
+    profile["state_directory"] = str(tmp_path / "not/yet")
+    assert "state folder" in plan(profile=profile)["checks"]
+
+
+def test_local_changes_and_files_in_the_way_are_problems(host: Host, plan: Plan) -> None:
+    host.app.write("app/Legacy.php", "precious\n")
+    refused(plan(), "would overwrite")
+    host.app.write("README.md", "edited\n")
+    refused(plan(), "local changes")
+    (host.app.path / "app/Legacy.php").unlink()
+    assert not plan(local_changes="save").get("failed")
+
+
+def test_check_mode_plans_too(plan: Plan) -> None:
+    assert plan(check=True)["target"] == "v1.1.0"
+
+
+def test_a_checkout_is_needed(host: Host, plan: Plan, tmp_path: pathlib.Path) -> None:
+    profile = host.profile
+    profile["path"] = str(tmp_path)
+    refused(plan(profile=profile), "is not a git checkout that www-data can read")
+
+
+def test_a_checkout_of_somebody_else_s_is_refused(host: Host, local: Local, plan: Plan, app: Checkout) -> None:
+    local.on("git * status *", rc=128, stderr="fatal: detected dubious ownership in repository")
+    refused(plan(), "dubious ownership")
