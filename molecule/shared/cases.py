@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 Expectation = t.Literal["rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted"]
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
+HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
 TARGET = "v1.2.3"
 WORKERS = tuple(f"chom-queue-{name}.service" for name in ("worker", "default", "emails", "notifications", "reports"))
 
@@ -54,7 +56,7 @@ class Case:
 
     @property
     def host(self) -> str:
-        return f"molecule-{self.variant}"
+        return f"{HOSTS}-{self.variant}"
 
 
 def rolled_back(name: str = "rollback", **more: t.Any) -> Run:
@@ -66,7 +68,13 @@ def _bad_release(playbook: str, extra: t.Mapping[str, t.Any], kind: str) -> Case
     if kind == "migration":
         return Case((_undecided(what), rolled_back("told_to_go_down", extra=DOWN)), kind)
     if kind == "env":
-        held = Run("wrong_setting", "held", **what, says=("HELD IN MAINTENANCE", "home page", "users get the maintenance page"))
+        held = Run(
+            "wrong_setting",
+            "held",
+            **what,
+            profile={"health": {"deadline": 15}},
+            says=("HELD IN MAINTENANCE", "home page: status 500", "users get the maintenance page"),
+        )
         return Case((held, rolled_back("setting_repaired", before=(REPAIR_THEME,), **what)), kind, setup=(STOP_REPORTS,), off=(WORKERS[4],))
     return Case((rolled_back(job_at_work=kind == "none", **what),), kind)
 

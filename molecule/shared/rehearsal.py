@@ -27,11 +27,11 @@ import typing as t
 
 import yaml
 
-from ansible_collections.lastgood.rollback.molecule.shared.cases import CASES, Case, Run
+from ansible_collections.lastgood.rollback.molecule.shared.cases import CASES, HOSTS, Case, Run
 from ansible_collections.lastgood.rollback.tests.tools.prober import PAGE, Answer, Prober, Site, load, summarise
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RECORDS = ROOT / "build/molecule"
+RECORDS = ROOT / "build" / HOSTS
 CHOMHOST = ROOT / "molecule/shared/host/chomhost"
 STATE = ROOT / "molecule/shared/host_state.py"
 INVENTORY = ROOT / "inventories/chom"

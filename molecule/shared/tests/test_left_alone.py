@@ -50,7 +50,7 @@ def test_no_question_goes_without_a_good_answer(rehearsed: Rehearsed) -> None:
 @requirement("CHOM-5.2-06", "CHOM-5.2-07", "CHOM-5.3-10")
 def test_undecided_migrations_are_refused_with_what_to_type(rehearsed: Rehearsed) -> None:
     assert "-e migrations=down" in rehearsed.record.words
-    assert "data in dropped columns is lost" in rehearsed.record.words
+    assert "what their dropped columns hold is then in the backup only" in rehearsed.record.words
     assert rehearsed.record.report == {}
 
 
