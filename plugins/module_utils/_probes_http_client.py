@@ -61,7 +61,8 @@ def check_url(url: str) -> None:
         raise ValueError(f"{url!r} is not an http or https address")
     if parts.username or parts.password:
         raise ValueError("an address must not hold a user name or password; use headers")
-    _ = parts.port
+    if parts.port == 0:
+        raise ValueError(f"{url!r} has no port that one can connect to")
 
 
 def send(request: Request, route: Route, seconds: float) -> Response:
