@@ -16,7 +16,7 @@ from ._errors import RollbackError
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-Work = t.Callable[["AnsibleModule", Runner], t.Dict[str, t.Any]]
+Work = t.Callable[["AnsibleModule", Runner], dict[str, t.Any]]
 
 
 def utc(moment: float | None = None) -> str:
