@@ -55,8 +55,8 @@ function work(array $input): array {
     $file = $app->storagePath() . '/framework/down';
     $events = 'Illuminate\Foundation\Events\MaintenanceMode';
     if ($input['state'] === 'down') {
-        $ours = json_decode(file_get_contents($file), true);
-        $after = array_merge($ours, array_filter($before ?? [], fn ($value) => $value !== null), ['secret' => $ours['secret']]);
+        $written = json_decode(file_get_contents($file), true);
+        $after = array_merge($written, array_filter($before ?? [], fn ($value) => $value !== null), ['secret' => $written['secret']]);
         $changed = $after != $before;
         $changed && !$input['forecast'] && $mode->activate($after);
     } else {
@@ -64,8 +64,11 @@ function work(array $input): array {
         $changed && !$input['forecast'] && $mode->deactivate();
     }
     $event = $events . ($input['state'] === 'down' ? 'Enabled' : 'Disabled');
-    $input['forecast'] || !class_exists($event) || $app->make('events')->dispatch(new $event());
-    return ['was_down' => $before !== null, 'changed' => $changed];
+    if (($changed || $input['changed']) && !$input['forecast'] && class_exists($event)) {
+        $app->make('events')->dispatch(new $event());
+    }
+    $ours = $input['state'] === 'down' && $mode instanceof Illuminate\Foundation\FileBasedMaintenanceMode;
+    return ['was_down' => $before !== null && !$ours, 'changed' => $changed];
 }
 """
 
@@ -184,7 +187,8 @@ def _framework_is_needed(plan: Closing, report: t.Mapping[str, t.Any]) -> bool:
 
 
 def _tell(runner: Runner, app: Application, plan: Closing, outcome: Outcome, check_mode: bool) -> None:
-    told = run_program(runner, app, _TELL, {"state": plan.state, "forecast": check_mode})
+    order = {"state": plan.state, "forecast": check_mode, "changed": outcome.report["changed"]}
+    told = run_program(runner, app, _TELL, order)
     outcome.method = "artisan"
     for fact in ("was_down", "changed"):
         outcome.report[fact] = bool(outcome.report[fact] or told[fact])
