@@ -10,22 +10,29 @@ import subprocess
 import sys
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 # Runs in its own process, so that a slow receiver delays nothing. The address and the message come on standard input:
 # the address is a secret and must not appear among the arguments.
 _SENDER = """
-import json, os, sys, time, urllib.request
+import json, os, sys, time, urllib.error, urllib.request
 order = json.load(sys.stdin)
 outcome = {"event": order["event"], "delivered": False}
 started = time.monotonic()
 try:
+    if not order["url"].startswith(("http://", "https://")):
+        raise OSError("the address does not begin with http:// or https://")
     request = urllib.request.Request(
         order["url"], data=json.dumps(order["payload"]).encode(), headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=order["timeout"]) as answer:
         outcome.update(delivered=200 <= answer.status < 300, status=answer.status)
-except Exception as error:
+except urllib.error.HTTPError as error:
+    outcome.update(status=error.code, error=f"HTTP {error.code}")
+except OSError as error:
     outcome["error"] = str(getattr(error, "reason", error)) or type(error).__name__
+except Exception as error:  # what it says may hold the address
+    outcome["error"] = type(error).__name__
 outcome["seconds"] = round(time.monotonic() - started, 3)
 if order["record"]:
     with open(order["record"] + ".new", "w") as file:
@@ -48,30 +55,36 @@ class ActionModule(ActionBase):
             return {"changed": False, "skipped": True, "skipped_reason": "no webhook is configured"}
         if self._task.check_mode:
             return {"changed": False, "event": wanted["event"], "msg": "would be sent"}
-        record = wanted.get("record")
-        if record:
-            os.makedirs(os.path.dirname(record), mode=0o700, exist_ok=True)
         order = {
             "url": wanted["webhook_url"],
             "event": wanted["event"],
             "payload": _payload(wanted),
             "timeout": float(wanted.get("timeout", 5)),
-            "record": record,
+            "record": wanted.get("record"),
         }
-        sender = subprocess.Popen(
-            [sys.executable, "-c", _SENDER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        if not wanted.get("wait", True):
-            if sender.stdin is not None:
-                sender.stdin.write(json.dumps(order))
-                sender.stdin.close()
-            return {"changed": False, "event": wanted["event"], "msg": "sending"}
-        return {"changed": False, **_outcome(sender, order)}
+        try:
+            return {"changed": False, **_send(order, wait=boolean(wanted.get("wait", True)))}
+        except OSError as error:
+            return {"changed": False, "event": order["event"], "delivered": False, "error": str(error.strerror)}
+
+
+def _send(order: dict[str, t.Any], *, wait: bool) -> dict[str, t.Any]:
+    if order["record"]:
+        os.makedirs(os.path.dirname(order["record"]), mode=0o700, exist_ok=True)
+    sender = subprocess.Popen(
+        [sys.executable, "-c", _SENDER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE if wait else subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    if wait:
+        return _outcome(sender, order)
+    if sender.stdin is not None:
+        sender.stdin.write(json.dumps(order))
+        sender.stdin.close()
+    return {"event": order["event"], "msg": "sending"}
 
 
 def _outcome(sender: subprocess.Popen[str], order: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -34,7 +35,6 @@ class ActionModule(ActionBase):
             text = f"CHECK MODE: nothing was changed; {wanted['plan']['application']} would go to {wanted['plan']['target']}."
             return {"changed": False, "lastgood_text": text, "msg": text, "_ansible_verbose_always": True}
         folder = wanted["identity"]["folder"]
-        os.makedirs(folder, mode=0o700, exist_ok=True)
         facts = {
             **wanted,
             "hosts": [(task_vars or {}).get("inventory_hostname", "unknown")],
@@ -42,12 +42,17 @@ class ActionModule(ActionBase):
             "notifications": _notifications(folder),
         }
         report = compose(facts, time.time())
-        _write(os.path.join(folder, "report.json"), json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-        _write(os.path.join(folder, "report.md"), markdown(report))
-        text = _closing_lines(report, os.path.join(folder, "report.md"))
+        place = os.path.join(folder, "report.md")
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _write(os.path.join(folder, "report.json"), json.dumps(report, indent=2) + "\n")
+            _write(place, markdown(report))
+        except OSError as error:  # how the run ended must be shown all the same
+            place = f"NOT WRITTEN to {place}: {error.strerror}"
+        text = _closing_lines(report, place)
         return {
             "changed": False,
-            "report": os.path.join(folder, "report.md"),
+            "report": place,
             "lastgood_text": text,
             "msg": text,
             "_ansible_verbose_always": True,
@@ -57,14 +62,14 @@ class ActionModule(ActionBase):
 def _notifications(folder: str) -> list[dict[str, t.Any]]:
     found = []
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), "notification-*.json"))):
-        with open(path, encoding="utf-8") as file:
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
             found.append(json.load(file))
     return found
 
 
 def _write(path: str, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
         file.write(text)
 
 

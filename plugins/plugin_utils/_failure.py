@@ -47,7 +47,7 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
     if _code_untouched(steps):
         if closed.get("was_down"):
             state = f"The application still runs {before}. It was in maintenance mode before and is again."
-            return Verdict("held", state)
+            return Verdict("held", state, start_workers=stopped)
         state = f"The application still runs {before}, open to users as before."
         return Verdict("failed", state, start_workers=stopped, reopen=True)
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
@@ -64,9 +64,10 @@ def _code_untouched(steps: t.Mapping[str, Step]) -> bool:
 def _where(steps: t.Mapping[str, Step], target: str, before: str) -> str:
     if succeeded(steps["switch code"]):
         return f"The code is {target}."
-    if attempted(steps["switch code"]):
+    if attempted(steps["switch code"]) and not steps["switch code"].get("code_unchanged"):
         return f"The switch from {before} to {target} did not finish."
-    return f"The code is still {before}; its migrations were being taken down."
+    how = "are down" if succeeded(steps["migrate down"]) else "were being taken down"
+    return f"The code is still {before}; its migrations {how}."
 
 
 def next_commands(verdict: Verdict, playbook: str, target: str, before: str) -> list[str]:

@@ -78,6 +78,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "target_reason": plan["reason"],
         "commits_left_behind": plan["commits"],
         "migrations_taken_down": steps.get("migrate down", {}).get("down", []),
+        "migrations_failed": bool(steps.get("migrate down", {}).get("failed")),
         "backup": _backup(backup),
         "jobs_interrupted": _killed(steps.get("quiesce writers", {})),
         "phases": phases(steps, plan["budgets"]),
@@ -114,8 +115,16 @@ def markdown(report: t.Mapping[str, t.Any]) -> str:
 
 def _table(rows: t.Iterable[t.Sequence[t.Any]], *heads: str) -> str:
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    lines += [f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
     return "\n".join(lines)
+
+
+def _cell(value: t.Any) -> str:
+    return " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}" for line in text.splitlines() or [""])
 
 
 def _summary(report: t.Mapping[str, t.Any]) -> str:
@@ -139,7 +148,7 @@ def _summary(report: t.Mapping[str, t.Any]) -> str:
 def _why(report: t.Mapping[str, t.Any]) -> str:
     incident = f"\n\nIncident: {report['incident']}" if report["incident"] else ""
     failure = report["failure"]
-    failed = f"\n\n## What failed\n\n{failure['task']}\n\n> {failure['message']}" if failure else ""
+    failed = f"\n\n## What failed\n\n{failure['task']}\n\n{_quoted(failure['message'])}" if failure else ""
     return f"## Reason\n\n{report['reason']}{incident}{failed}"
 
 
@@ -161,7 +170,10 @@ def _data(report: t.Mapping[str, t.Any]) -> str:
     )
     down = report["migrations_taken_down"]
     if down:
-        lines.append(f"- Migrations taken down: {', '.join(down)}. What their columns held is only in the backup.")
+        kept = "is only in the backup" if backup else "was not kept by this run"
+        lines.append(f"- Migrations taken down: {', '.join(down)}. What their columns held {kept}.")
+    elif report["migrations_failed"]:
+        lines.append("- Migrations were being taken down when that failed. Compare the schema with what the code expects.")
     else:
         lines.append("- The database was not changed by this run: no row was replaced or removed.")
     lines.append("- Queues and sessions in Redis were not touched.")

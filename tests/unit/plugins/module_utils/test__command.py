@@ -136,7 +136,6 @@ def test_a_helper_that_cannot_be_had_is_a_failure(runner: Runner, monkeypatch: p
             runner.run(["true"], user="somebody")
 
 
-@pytest.mark.requirement("G-32")
 @pytest.mark.parametrize(
     ("user", "me", "expected"),
     [

@@ -66,7 +66,7 @@ def migrate(run_module: t.Any, tmp_path: pathlib.Path) -> t.Callable[..., dict[s
 Migrate = t.Callable[..., dict[str, t.Any]]
 
 
-@requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017", "D-018")
+@requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017")
 def test_takes_down_the_last_one(database: Database, migrate: Migrate) -> None:
     result = migrate(THIRD)
     assert result["changed"]
@@ -106,7 +106,6 @@ def test_a_migration_below_one_that_stays_is_refused(database: Database, migrate
     assert database.down == []
 
 
-@requirement("D-018")
 def test_success_is_what_the_table_says(database: Database, migrate: Migrate) -> None:
     database.stubborn.add(THIRD)
     result = migrate(THIRD, SECOND)

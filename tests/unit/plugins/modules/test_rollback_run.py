@@ -59,7 +59,6 @@ def read(path: pathlib.Path) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", json.loads(path.read_text()))
 
 
-@requirement("G-01")
 def test_opening_takes_the_lock_and_records_what_the_run_is_about(run: Run, state: pathlib.Path) -> None:
     result = run("opened")
     assert result["changed"]
@@ -83,7 +82,6 @@ def test_a_run_that_never_ends_stays_recorded_as_interrupted(run: Run, state: pa
     assert _run.unfinished(read(state / "chom/last_run.json"))
 
 
-@requirement("G-38", "D-116")
 def test_everything_is_readable_by_one_user_only(run: Run, state: pathlib.Path) -> None:
     before = os.umask(0)
     try:
@@ -138,7 +136,6 @@ def test_a_disk_too_full_for_evidence_does_not_stop_the_run(run: Run, monkeypatc
 # One at a time
 
 
-@requirement("G-01")
 def test_a_second_run_is_refused_and_told_everything(run: Run, state: pathlib.Path) -> None:
     run("opened")
     since = read(state / "chom/lock")["since"]
@@ -153,7 +150,6 @@ def test_a_second_run_is_refused_and_told_everything(run: Run, state: pathlib.Pa
     assert not (state / f"chom/runs/{OTHER}").exists()
 
 
-@requirement("G-01")
 def test_a_dead_run_s_lock_can_be_taken_over_with_a_reason(run: Run, state: pathlib.Path) -> None:
     run("opened")
     result = run("opened", OTHER, take_over="the laptop fell into the sea")
@@ -196,7 +192,6 @@ def _try(root: str, run: str, take_over: str | None, start: t.Any, winners: t.An
     winners.put(run)
 
 
-@requirement("G-01")
 @pytest.mark.parametrize("take_over", [None, "it is dead"], ids=["free", "taken over"])
 @pytest.mark.parametrize("attempt", range(5))
 def test_of_several_at_once_exactly_one_wins(tmp_path: pathlib.Path, take_over: str | None, attempt: int) -> None:
@@ -264,7 +259,6 @@ def test_a_run_that_cannot_be_recorded_gives_the_lock_back(run: Run, state: path
 # Closing
 
 
-@requirement("CHOM-1.4-03")
 def test_closing_records_the_outcome_and_gives_the_lock_back(run: Run, state: pathlib.Path) -> None:
     run("opened")
     result = run("closed", outcome="held", facts={"state": "HELD"})
@@ -294,7 +288,6 @@ def test_closing_again_changes_nothing(run: Run) -> None:
     assert second["record"] == first["record"]
 
 
-@requirement("G-01")
 def test_a_run_gives_back_only_its_own_lock(run: Run, state: pathlib.Path) -> None:
     run("opened")
     run("opened", OTHER, take_over="dead")

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wherever a run fails, one safe state follows from it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import Verdict, judge, next_commands
+
+ORDER = ["lock", "quiesce writers", "close traffic", "migrate down", "switch code", "start services", "reopen"]
+DONE = {"changed": True, "failed": False}
+FAILED = {"changed": False, "failed": True}
+SKIPPED = {"changed": False, "skipped": True}
+TARGET, BEFORE = "v1.2.3", "v1.2.4"
+HELD = "The application is HELD IN MAINTENANCE: users get the maintenance page."
+
+
+def steps(upto: str, **more: t.Any) -> dict[str, t.Any]:
+    """All steps before one went well, that one failed, none after it was tried; others as given."""
+    found: dict[str, t.Any] = {}
+    for number, name in enumerate(ORDER):
+        here = ORDER.index(upto)
+        found[name] = DONE if number < here else FAILED if number == here else {}
+    return {**found, **{name.replace("_", " "): value for name, value in more.items()}}
+
+
+CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
+    "the lock is somebody else's": (steps("lock"), Verdict("refused", "Nothing was changed.")),
+    "nothing was tried": ({name: {} for name in ORDER}, Verdict("refused", "Nothing was changed.")),
+    "preparing fails": (
+        steps("quiesce writers", quiesce_writers={}),
+        Verdict("failed", f"The application still runs {BEFORE} and was never closed."),
+    ),
+    "workers do not stop": (
+        steps("quiesce writers"),
+        Verdict("failed", f"The application still runs {BEFORE} and was never closed.", start_workers=True),
+    ),
+    "there are no workers and closing is not reached": (
+        steps("close traffic", close_traffic={}, quiesce_writers=SKIPPED),
+        Verdict("failed", f"The application still runs {BEFORE} and was never closed."),
+    ),
+    "traffic does not close": (
+        steps("close traffic"),
+        Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True),
+    ),
+    "after closing, before anything else": (
+        steps("migrate down", migrate_down={}),
+        Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True),
+    ),
+    "it was closed already": (
+        steps(
+            "switch code", migrate_down=SKIPPED, close_traffic={**DONE, "was_down": True}, switch_code={**FAILED, "code_unchanged": True}
+        ),
+        Verdict("held", f"The application still runs {BEFORE}. It was in maintenance mode before and is again.", start_workers=True),
+    ),
+    "a migration does not go down": (
+        steps("migrate down"),
+        Verdict("held", f"{HELD} The code is still {BEFORE}; its migrations were being taken down."),
+    ),
+    "the switch fails and is undone": (
+        steps("switch code", migrate_down=SKIPPED, switch_code={**FAILED, "code_unchanged": True}),
+        Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True),
+    ),
+    "the switch fails and is undone after migrations went down": (
+        steps("switch code", switch_code={**FAILED, "code_unchanged": True}),
+        Verdict("held", f"{HELD} The code is still {BEFORE}; its migrations are down."),
+    ),
+    "the switch fails half-way": (
+        steps("switch code", migrate_down=SKIPPED),
+        Verdict("held", f"{HELD} The switch from {BEFORE} to {TARGET} did not finish."),
+    ),
+    "caches do not build": (steps("start services", start_services={}), Verdict("held", f"{HELD} The code is {TARGET}.")),
+    "workers do not start": (steps("start services"), Verdict("held", f"{HELD} The code is {TARGET}.", stop_workers=True)),
+    "the gate says no": (steps("reopen", reopen={}), Verdict("held", f"{HELD} The code is {TARGET}.", stop_workers=True)),
+    "traffic does not open": (steps("reopen"), Verdict("held", f"{HELD} The code is {TARGET}.", stop_workers=True)),
+    "the watch sees it fall over": (
+        steps("reopen", reopen=DONE),
+        Verdict("failed", f"The application runs {TARGET} and is open, but it did not stay healthy."),
+    ),
+}
+
+
+@pytest.mark.requirement("G-12", "D-131", "CHOM-4.1-16", "CHOM-5.2-16")
+@pytest.mark.parametrize(("given", "expected"), CASES.values(), ids=CASES)
+def test_each_failure_leads_to_its_safe_state(given: dict[str, t.Any], expected: Verdict) -> None:
+    assert judge(given, TARGET, BEFORE) == expected
+
+
+@pytest.mark.requirement("CHOM-4.1-16", "CHOM-4.2-09")
+@pytest.mark.parametrize("stage", ORDER[4:])
+def test_nothing_is_opened_between_the_switch_and_the_gate(stage: str) -> None:
+    assert not judge(steps(stage), TARGET, BEFORE).reopen
+
+
+def test_workers_are_never_started_and_stopped() -> None:
+    for given, _expected in CASES.values():
+        verdict = judge(given, TARGET, BEFORE)
+        assert not (verdict.start_workers and verdict.stop_workers)
+
+
+def test_the_next_commands_go_both_ways_when_it_is_held() -> None:
+    again, back = next_commands(Verdict("held", ""), "standard_rollback", TARGET, BEFORE)
+    assert again.startswith("ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.3 ")
+    assert back.startswith("ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.4 ")
+
+
+def test_after_a_failure_that_held_nothing_one_looks_first() -> None:
+    assert "verify.yml" in next_commands(Verdict("failed", ""), "emergency_rollback", TARGET, BEFORE)[0]
+    assert next_commands(Verdict("refused", ""), "emergency_rollback", TARGET, BEFORE) == []
