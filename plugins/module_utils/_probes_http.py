@@ -13,13 +13,14 @@ import time
 import typing as t
 import urllib.parse
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import _probes_http_rules as rules
 from ._probes import ProbeError
 from ._probes_http_client import Request, Response, Route, check_url, send
 
-READING = ("GET", "HEAD")
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
 _LARAVEL_TOKEN = r'name="_token"[^>]*\bvalue="([^"]+)"'
 
 
@@ -65,6 +66,7 @@ class Page:
     cookies: t.Mapping[str, str] = field(default_factory=dict)
     samples: int = 1
     timeout: float = 5.0
+    follow_redirects: bool = False
     token: tuple[Draft, str] | None = None
     cleanup: tuple[Draft, t.Sequence[int]] | None = None
 
@@ -114,7 +116,7 @@ class _Visit:
         if self._page.token:
             self._fetch_token(*self._page.token)
         try:
-            response = self._send(self._page.draft)
+            response = self._follow(self._send(self._page.draft))
         except ProbeError:
             self._clean_up(None)  # a request without an answer may have written all the same
             raise
@@ -125,6 +127,21 @@ class _Visit:
         if leftover and (response.status < 300 or response.status >= 500):
             return response, f"{problem}; {leftover}", False
         return response, problem, False
+
+    def _follow(self, response: Response) -> Response:
+        """The answer at the end of a chain of redirects, when they are to be followed; its seconds are those of all."""
+        url, spent = rules.fill(self._page.draft.url, self._words, quoted=True), response.seconds
+        for _hop in range(_MOST_REDIRECTS):
+            location = response.all("Location")
+            if not self._page.follow_redirects or not location or response.status not in _REDIRECTS:
+                return response
+            host, url = urllib.parse.urlsplit(url).hostname, urllib.parse.urljoin(url, location[0])
+            if urllib.parse.urlsplit(url).hostname != host:  # it must not see headers and cookies that are not for it
+                raise ProbeError(f"redirected away from {host}")
+            response = self._send(Draft("GET", url, self._page.draft.headers))
+            spent += response.seconds
+            response = replace(response, seconds=spent)
+        raise ProbeError(f"more than {_MOST_REDIRECTS} redirects")
 
     def _send(self, draft: Draft) -> Response:
         response = send(draft.request(self._words, self._cookies), self._page.route, self._ends - time.monotonic())
@@ -186,6 +203,7 @@ def page_from(
         cookies=cookie,
         samples=options.get("samples") or 1,
         timeout=timeout,
+        follow_redirects=bool(options.get("follow_redirects")),
         token=(_draft(token, draft.url), token.get("pattern") or _LARAVEL_TOKEN) if token else None,
         cleanup=(_draft(cleanup, draft.url), cleanup["status"]) if cleanup else None,
     )

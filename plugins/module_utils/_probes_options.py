@@ -26,7 +26,7 @@ Options = t.Mapping[str, t.Any]
 _SHARED = {"name", "type", "successes", "timeout", "required"}
 _HTTP = {
     "url", "path", "method", "headers", "body", "form", "token", "cleanup", "connect_to", "verify_tls", "bypass",
-    "status", "response_headers", "json", "contains", "lacks", "maximum_seconds", "samples",
+    "status", "response_headers", "json", "contains", "lacks", "maximum_seconds", "samples", "follow_redirects",
 }  # fmt: skip
 _LIMITS = {"expected", "minimum", "maximum"}
 _SERVICE = {"url", "headers", "connect_to", "verify_tls"}

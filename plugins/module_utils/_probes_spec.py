@@ -51,6 +51,7 @@ _OPTIONS: dict[str, t.Any] = {
     "lacks": {"type": "list", "elements": "str"},
     "maximum_seconds": {"type": "float"},
     "samples": {"type": "int"},
+    "follow_redirects": {"type": "bool"},
     "host": {"type": "str"},
     "port": {"type": "int"},
     "units": {"type": "list", "elements": "str"},

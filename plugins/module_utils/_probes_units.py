@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import typing as t
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ def _number(text: str | None) -> int:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which units must be active; patterns count together."""
+    """Which units must be active: the exact ones, and all that the patterns find or a number of them."""
 
     exact: t.Sequence[str]
     patterns: t.Sequence[str] = ()
@@ -94,24 +95,35 @@ class Wanted:
 
     def fault(self, units: t.Sequence[Unit]) -> str | None:
         """What is wrong with the units found: first the exact ones in their order, then those of the patterns."""
-        exact, matched = units[: len(self.exact)], units[len(self.exact) :]
+        exact = units[: len(self.exact)]
         if len(exact) != len(self.exact):
             return f"systemctl described {len(exact)} of {len(self.exact)} units"
         bad = [f"{name} is {unit.state}" for name, unit in zip(self.exact, exact) if not self.good(unit)]
         if bad:
             return ", ".join(bad)
-        running = sum(self.good(unit) for unit in units)
-        if self.minimum_active is not None and running < self.minimum_active:
-            names = ", ".join(f"{unit.name} is {unit.state}" for unit in matched if not self.good(unit))
-            return f"{running} units are active, expected at least {self.minimum_active}{f': {names}' if names else ''}"
+        return self._pattern_fault({unit.name: unit for unit in units})
+
+    def _pattern_fault(self, units: t.Mapping[str, Unit]) -> str | None:
+        names = {pattern: fnmatch.filter(units, pattern) for pattern in self.patterns}
+        empty = [pattern for pattern, found in names.items() if not found]
+        if empty:
+            return f"no unit is called {', '.join(empty)}"
+        matched = [units[name] for name in dict.fromkeys(name for found in names.values() for name in found)]
+        bad = [f"{unit.name} is {unit.state}" for unit in matched if not self.good(unit)]
+        running = len(matched) - len(bad)
+        if self.minimum_active is None:
+            return ", ".join(bad) or None
+        if running < self.minimum_active:
+            return f"{running} units are active, expected at least {self.minimum_active}{': ' if bad else ''}{', '.join(bad)}"
         return None
 
 
 def wanted(names: t.Sequence[str], minimum_active: int | None, allow_restarts: bool) -> Wanted:
     full = list(dict.fromkeys(full_name(name) for name in names))
     patterns = [name for name in full if is_pattern(name)]
-    minimum = minimum_active if minimum_active is not None or not patterns else 1
-    return Wanted([name for name in full if not is_pattern(name)], patterns, minimum, allow_restarts)
+    if minimum_active is not None and not patterns:
+        raise ValueError("minimum_active counts the units that a pattern finds, and there is no pattern")
+    return Wanted([name for name in full if not is_pattern(name)], patterns, minimum_active, allow_restarts)
 
 
 def restarted(before: t.Mapping[str, Unit], now: t.Sequence[Unit]) -> list[str]:

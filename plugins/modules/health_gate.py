@@ -161,7 +161,7 @@ options:
           - The default is V(true). With V(false) the probe sees what users see.
         type: bool
       status:
-        description: Status codes that are good, for O(probes[].type=http). The default is V([200]). Redirects are not followed.
+        description: Status codes that are good, for O(probes[].type=http). The default is V([200]).
         type: list
         elements: int
       response_headers:
@@ -186,6 +186,9 @@ options:
       samples:
         description: Requests that make one attempt, for O(probes[].type=http). The default is V(1).
         type: int
+      follow_redirects:
+        description: Whether to judge the page that a redirect leads to, for O(probes[].type=http). The default is V(false).
+        type: bool
       host:
         description:
           - Where to connect, for O(probes[].type=tcp) and O(probes[].type=redis).
@@ -199,11 +202,13 @@ options:
       units:
         description:
           - Units that must be active, for O(probes[].type=units).
-          - A name may have C(*), C(?) or C([]). Of the units that such a pattern finds, O(probes[].minimum_active) must be active.
+          - A name may have C(*), C(?) or C([]). Such a pattern must find something, and all that it finds must be active. Units that
+            were stopped may be unknown to systemd, so O(probes[].minimum_active) is better than a bare pattern.
         type: list
         elements: str
       minimum_active:
-        description: How many of the units must be active at least, for O(probes[].type=units). With a pattern the default is V(1).
+        description:
+          - How many of the units that the patterns find must be active, instead of all, for O(probes[].type=units).
         type: int
       allow_restarts:
         description:

@@ -9,6 +9,7 @@ import contextlib
 import http.server
 import json
 import socketserver
+import ssl
 import threading
 import time
 import typing as t
@@ -40,7 +41,7 @@ Site = t.Callable[[Asked], Reply]
 class Website:
     """An HTTP server; keeps what it was asked."""
 
-    def __init__(self, site: Site | Reply | None = None) -> None:
+    def __init__(self, site: Site | Reply | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.site = site if callable(site) else lambda _asked: site or Reply()
         outer = self
@@ -73,6 +74,9 @@ class Website:
         for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.answer)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda *_request: None
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.port = self._server.server_address[1]

@@ -164,6 +164,23 @@ def test_the_version_that_answered_is_a_value(site: Website) -> None:
     assert caught.value.values["headers"] == {"X-App-Version": "1.2.4"}
 
 
+def test_redirects_are_followed_only_when_told(site: Website) -> None:
+    site.site = lambda asked: Reply("end") if asked.target == "/end?x=1" else Reply("", 302, {"Location": "/end?x=1"})
+    with pytest.raises(ProbeError, match="status 302 to /end, expected 200"):
+        probe(site, contains=["end"])(5)
+    assert probe(site, contains=["end"], follow_redirects=True)(5)["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [("/", "more than 5 redirects"), ("https://other.test/", r"redirected away from 127\.0\.0\.1"), ("x:y", "away from")],
+)
+def test_redirects_that_lead_nowhere_are_failures(site: Website, location: str, message: str) -> None:
+    site.site = lambda _asked: Reply("", 302, {"Location": location})
+    with pytest.raises(ProbeError, match=message):
+        probe(site, follow_redirects=True)(5)
+
+
 @pytest.mark.parametrize(
     ("options", "target"),
     [

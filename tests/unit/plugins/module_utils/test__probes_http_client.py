@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
+import ssl
+import subprocess
 import typing as t
 
 import pytest
@@ -114,3 +118,38 @@ def test_an_answer_that_drips_ends_in_time(serve: t.Any) -> None:
 def test_refuses_addresses_that_cannot_be_asked(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         check_url(url)
+
+
+@pytest.fixture
+def secure_site(tmp_path: pathlib.Path) -> t.Iterator[Website]:
+    """A site whose certificate, for chom.test, nobody knows."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not here to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run(
+        [*command, "-subj", "/CN=chom.test", "-days", "1", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    website = Website(tls=context)
+    yield website
+    website.close()
+
+
+def test_asks_encrypted_pages(secure_site: Website) -> None:
+    route = Route(f"127.0.0.1:{secure_site.port}", verify_tls=False)
+    assert send(Request("GET", "https://chom.test/"), route, 5).status == 200
+
+
+def test_a_certificate_that_is_not_valid_is_a_failure(secure_site: Website) -> None:
+    with pytest.raises(ProbeError, match="certificate verify failed"):
+        send(Request("GET", "https://chom.test/"), Route(f"127.0.0.1:{secure_site.port}"), 5)
+
+
+def test_a_site_without_encryption_is_a_failure(serve: t.Any) -> None:
+    site = serve(Website())
+    with pytest.raises(ProbeError, match=f"127.0.0.1:{site.port}: "):
+        send(Request("GET", f"https://127.0.0.1:{site.port}/"), Route(verify_tls=False), 2)

@@ -93,9 +93,8 @@ def test_a_restart_between_two_checks_is_a_failure(second: dict[str, object]) ->
     ("active", "minimum", "fault"),
     [
         pytest.param(5, 5, None, id="all"),
-        pytest.param(1, None, None, id="one is enough by default"),
         pytest.param(4, 5, "4 units are active, expected at least 5: q4.service is failed (failed)", id="one less"),
-        pytest.param(0, None, "0 units are active, expected at least 1: q0.service is failed (failed)", id="none by default"),
+        pytest.param(4, None, "q4.service is failed (failed)", id="all by default"),
     ],
 )
 def test_counts_the_units_that_a_pattern_finds(active: int, minimum: int | None, fault: str | None) -> None:
@@ -111,8 +110,24 @@ def test_counts_the_units_that_a_pattern_finds(active: int, minimum: int | None,
         assert str(caught.value) == fault
 
 
+def test_exact_units_do_not_stand_in_for_those_of_a_pattern() -> None:
+    runner = Scripted().on("systemctl *", shown("nginx") + shown("q1"))
+    with pytest.raises(ProbeError, match="1 units are active, expected at least 2"):
+        units.UnitsProbe(runner, units.wanted(["q*", "nginx"], 2, False))(5)
+
+
+def test_a_unit_can_be_named_and_found_by_a_pattern() -> None:
+    runner = Scripted().on("systemctl *", shown("q1") + shown("q2"))
+    assert units.UnitsProbe(runner, units.wanted(["q1", "q*"], 2, False))(5)["active"] == 2
+
+
+def test_a_number_without_a_pattern_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no pattern"):
+        units.wanted(["nginx"], 1, False)
+
+
 def test_a_pattern_that_finds_nothing_is_a_failure() -> None:
-    with pytest.raises(ProbeError, match="0 units are active, expected at least 1"):
+    with pytest.raises(ProbeError, match=r"no unit is called q\*\.service"):
         units.UnitsProbe(Scripted().on("systemctl *", "\n"), units.wanted(["q*"], None, False))(5)
 
 
