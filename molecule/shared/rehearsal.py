@@ -119,6 +119,9 @@ def prepare(name: str, case: Case) -> None:
     machine.artisan("chom:enqueue", str(LATER), "--delay=36000")
     if case.bad:
         machine.chomhost("deploy", case.host, case.bad)
+    if case.script:
+        script = (ROOT / "molecule/shared" / case.script).read_text()
+        machine.chomhost("exec", case.host, "--", "runuser", "-u", "www-data", "--", "bash", "-s", data=script)
     for line in case.setup:
         machine.type(line)
 
