@@ -4,4 +4,4 @@ set -euo pipefail
 # shellcheck source=tests/tools/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-pytest -q --cov --cov-report=term tests/unit "$@"
+pytest -q --durations=5 --cov --cov-report=term tests/unit "$@"
