@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
         own = wanted["result"].get("next_command")
         failure = {
             **dataclasses.asdict(verdict),
-            "task": str(wanted["task"]).split(" : ")[-1],
+            "task": str(wanted["task"]).rsplit(" : ", maxsplit=1)[-1],
             "message": str(wanted["result"].get("reason") or wanted["result"].get("msg", "no message")),
             "next": [own, *commands] if own else commands,
         }

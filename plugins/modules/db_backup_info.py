@@ -13,7 +13,7 @@ description:
   - Lists the backups that M(lastgood.rollback.db_backup) made, newest first, with what their manifests say.
   - A backup counts only when its manifest is readable and its file has the size that the manifest says. Everything else that looks
     like a backup is listed as ignored, with the reason, and never chosen.
-  - Nothing is chosen silently. Narrow the list down by options, and let a person or a play choose by RV(backups[].id).
+  - Nothing is chosen silently. Narrow the list down by options, and let a person or a play choose by the identifiers in RV(backups).
 author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
