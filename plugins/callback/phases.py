@@ -145,6 +145,16 @@ class CallbackModule(Default):
             self._display.display(self._dump_results(found))
         self._handle_warnings(found)
 
+    def v2_runner_item_on_ok(self, result: t.Any) -> None:
+        if self._display.verbosity > 0:
+            self._line(result, f"item {self._get_item_label(result._result)}", C.COLOR_OK)
+
+    def v2_runner_item_on_skipped(self, result: t.Any) -> None:
+        return
+
+    def v2_runner_item_on_failed(self, result: t.Any) -> None:
+        self.v2_runner_on_failed(result)
+
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._line(result, "UNREACHABLE", C.COLOR_UNREACHABLE)
         self._display.display(f"{'':14}{result._result.get('msg', '')}", color=C.COLOR_UNREACHABLE)
