@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from ._database_credentials import Credentials
 
 _CONNECT_TIMEOUT = 5
-_ERROR = re.compile(r"(?:ERROR|error:) (\d{4})\b")
+_ERROR = re.compile(r"(?:ERROR|[Ee]rror:?) (\d{4})\b|\((\d{4})\)")
 _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
 
@@ -107,11 +107,11 @@ def option_file(credentials: Credentials) -> t.Iterator[str]:
 def explained(error: CommandError, credentials: Credentials) -> DatabaseError:
     """The same failure in words that tell what is wrong with the login, the server or the database."""
     found = _ERROR.search(error.stderr)
-    reason = _REASONS.get(int(found.group(1)), OTHER) if found else OTHER
+    reason = _REASONS.get(int(found.group(1) or found.group(2)), OTHER) if found else OTHER
     told = error.stderr.strip().splitlines()[-1:] or [error.message]
     summary = {
         WRONG_LOGIN: "refused the login",
-        UNREACHABLE: "cannot be reached",
+        UNREACHABLE: "cannot be reached, or no longer",
         UNKNOWN_DATABASE: "does not exist, or this user may not use it",
         OTHER: "could not be asked",
     }[reason]

@@ -42,6 +42,8 @@ def test_a_login_without_a_database_names_none() -> None:
         ("ERROR 1049 (42000): Unknown database", _database_mysql.UNKNOWN_DATABASE),
         ("ERROR 2002 (HY000): Can't connect", _database_mysql.UNREACHABLE),
         ("ERROR 2026 (HY000): TLS/SSL error", _database_mysql.UNREACHABLE),
+        ("mariadb-dump: Couldn't execute 'SELECT `a`': TLS/SSL error: unexpected eof while reading (2026)", _database_mysql.UNREACHABLE),
+        ("mariadb-dump: Error 2013: Lost connection to server during query when dumping table `a` at row: 1", _database_mysql.UNREACHABLE),
         ("ERROR 1205 (HY000): Lock wait timeout", _database_mysql.OTHER),
         ("", _database_mysql.OTHER),
     ],
