@@ -28,6 +28,16 @@ def run_target(name: str) -> None:
         pytest.fail(done.stdout[-8000:], pytrace=False)
 
 
+@requirement("CHOM-5.2-03", "CHOM-6.2-05", "D-006", "D-007", "D-008", "D-009")
+def test_db_backup() -> None:
+    run_target("db_backup")
+
+
+@requirement("CHOM-6.2-06", "CHOM-6.2-08", "D-015", "D-030")
+def test_db_backup_info() -> None:
+    run_target("db_backup_info")
+
+
 @requirement(
     "CHOM-4.2-08",
     "CHOM-4.3-01",
