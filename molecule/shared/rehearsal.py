@@ -152,7 +152,7 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
     with (
         _webhook(run) as (url, messages),
         tempfile.TemporaryDirectory(prefix="lastgood-") as scratch,
-        Prober(site, signups=2 if writing else 0, session=2 if writing else 0, output=answers) as prober,
+        Prober(site, pages=10, ready=2, signups=2 if writing else 0, session=2 if writing else 0, output=answers) as prober,
     ):
         if run.job_at_work:
             machine.artisan("chom:enqueue", "1", "--queue=reports", "--sleep=4")
@@ -236,8 +236,10 @@ def _end(process: subprocess.Popen[str], output: pathlib.Path) -> dict[str, t.An
 
 
 def _kill_when_closed(started: tuple[subprocess.Popen[str], pathlib.Path], prober: Prober, began: float) -> None:
-    prober.wait_for(lambda answer: answer.path == PAGE and answer.status == 503 and answer.t > began, 60)
+    closed = prober.wait_for(lambda answer: answer.path == PAGE and answer.status == 503 and answer.t > began, PATIENCE_SECONDS)
     os.killpg(started[0].pid, signal.SIGKILL)
+    if not closed:
+        raise RuntimeError("the site was never closed")
 
 
 def _seen(site: Site, path: str) -> dict[str, t.Any]:

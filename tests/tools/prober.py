@@ -249,9 +249,12 @@ class Prober:
     def wait_for(self, condition: t.Callable[[Answer], bool], seconds: float) -> bool:
         """Wait until an answer fulfils the condition."""
         deadline = time.monotonic() + seconds
+        looked_at = 0
         while time.monotonic() < deadline:
-            if any(condition(answer) for answer in self.answers):
+            new = self.answers[looked_at:]
+            if any(condition(answer) for answer in new):
                 return True
+            looked_at += len(new)
             time.sleep(0.05)
         return False
 
