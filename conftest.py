@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import typing as t
+import zlib
 
 import pytest
 
@@ -58,13 +59,18 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
                 record["outcomes"].append(report.outcome)
 
 
+def _session_name(session: pytest.Session) -> str:
+    """The same for the same tests on the same core, so that a session replaces what its like had recorded."""
+    where = [os.path.relpath(argument, ROOT) for argument in session.config.args]
+    words = "-".join([os.environ.get("MOLECULE_SCENARIO_NAME", ""), os.environ.get("CORE", ""), *where])
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', words).strip('-')[:80]}-{zlib.crc32(words.encode()):08x}"
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.option.collectonly or not session.items:
         return
-    where = [os.path.relpath(argument, ROOT) for argument in session.config.args]
-    session_name = "-".join([os.environ.get("MOLECULE_SCENARIO_NAME", ""), os.environ.get("CORE", ""), *where])
     RECORDS.mkdir(parents=True, exist_ok=True)
-    with (RECORDS / f"{re.sub(r'[^A-Za-z0-9.]+', '-', session_name).strip('-.')}.jsonl").open("w") as file:
+    with (RECORDS / f"{_session_name(session)}.jsonl").open("w") as file:
         for name, record in _outcomes.items():
             outcome = "passed" if set(record["outcomes"]) == {"passed"} else "failed"
             file.write(json.dumps({"test": name, "outcome": outcome, **record}) + "\n")

@@ -82,6 +82,6 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
 def _probes(gate: dict[str, t.Any]) -> t.Iterator[str]:
     for probe in gate.get("probes", []):
         word = "ok    " if probe["passed"] else "FAILED" if probe["required"] else "WARN  "
-        found = (probe.get("values") or {}).items()
+        found = (probe.get("measured") or {}).items()
         values = ", ".join(f"{name} {value}" for name, value in found if not isinstance(value, (dict, list)))
         yield f"{word}  {probe['name']:<24} {probe.get('last_error') or values}"

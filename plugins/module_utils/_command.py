@@ -196,6 +196,7 @@ class _Attendant:
     """A process that runs one command after the other as another user, and ends with the module."""
 
     def __init__(self, argv: list[str]) -> None:
+        # pylint: disable-next=ansible-bad-function # run_command waits for the end
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", text=True)
         self._turn = threading.Lock()
 
@@ -217,6 +218,7 @@ class _Stage:
     def __init__(self, argv: tuple[str, ...], path: str, source: t.Any, sink: t.Any) -> None:
         self.argv = argv
         self.errors = tempfile.TemporaryFile()
+        # pylint: disable-next=ansible-bad-function # run_command connects no programs
         self.process = subprocess.Popen(
             [path, *argv[1:]],
             stdin=source,

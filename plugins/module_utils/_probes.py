@@ -110,7 +110,7 @@ class Tally:
             "attempts": self.attempts,
             "successes": self.good,
             "last_error": self.last_error,
-            "values": self.values,
+            "measured": self.values,
         }
 
 

@@ -233,7 +233,7 @@ options:
           - The default is V(start), without any regard to times. A time is compared with those in the log.
         type: str
       position:
-        description: From which bytes on entries count, instead of O(probes[].since), as an earlier RV(probes[].values) had it. For O(probes[].type=log).
+        description: From which bytes on entries count, instead of O(probes[].since), as an earlier RV(probes[].measured) had it. For O(probes[].type=log).
         type: dict
       timezone:
         description:
@@ -483,7 +483,7 @@ probes:
       description: Its last failure, also when it is good by now.
       type: str
       sample: status 503, expected 200
-    values:
+    measured:
       description: What it measured last.
       type: dict
       sample:

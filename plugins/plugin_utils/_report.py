@@ -101,7 +101,7 @@ def _killed(quiesced: Step) -> list[str]:
 
 
 def _probes(gate: Step) -> list[dict[str, t.Any]]:
-    return [{k: p.get(k) for k in ("name", "type", "passed", "last_error", "values")} for p in gate.get("probes", [])]
+    return [{k: p.get(k) for k in ("name", "type", "passed", "last_error", "measured")} for p in gate.get("probes", [])]
 
 
 def _iso(when: float) -> str:

@@ -56,7 +56,7 @@ def test_passes_when_all_are_good(gate: t.Any, runner: Scripted, site: Website) 
     result = gate(page(), units, port)
     assert (result["changed"], result["passed"], result["rounds"], result["availability"]) == (False, True, 2, 100.0)
     assert [probe["name"] for probe in result["probes"]] == ["home", "services", "port"]
-    assert result["probes"][0]["values"]["status"] == 200
+    assert result["probes"][0]["measured"]["status"] == 200
     assert result["msg"].startswith("All required probes are good (3 of 3) after ")
 
 
@@ -148,7 +148,7 @@ def test_measures_log_resources_and_monitoring(gate: t.Any, runner: Scripted, si
         mode="measure",
     )
     assert result["passed"], result["msg"]
-    assert result["probes"][0]["values"]["position"] == {"12": 100}
+    assert result["probes"][0]["measured"]["position"] == {"12": 100}
 
 
 def test_measuring_reports_and_does_not_fail(gate: t.Any, site: Website) -> None:

@@ -41,7 +41,7 @@ def facts() -> dict[str, t.Any]:
         "incident": "INC-7",
         "steps": {
             "gate": step(
-                "14:40.000", probes=[{"name": "home", "type": "http", "passed": True, "last_error": None, "values": {"seconds": 0.1}}]
+                "14:40.000", probes=[{"name": "home", "type": "http", "passed": True, "last_error": None, "measured": {"seconds": 0.1}}]
             ),
             "lock": step("14:00.500"),
             "protect": step("14:05.000", path="/b/x.sql.zst", backup={"bytes": 5, "sha256": "abc", "tables": {"users": 3, "sites": 4}}),
