@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
     from ._units import Order, Unit
 
 _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
+_KILLED = ("timeout", "signal", "core-dump")
 _PAUSE = 0.1
 _AFTER_KILL = 10.0
 
@@ -53,6 +54,11 @@ class Outcome:
     @property
     def ran(self) -> list[str]:
         return [name for name, unit in self.before.items() if unit.wanted]
+
+    @property
+    def interrupted(self) -> list[str]:
+        """Units that were killed, by us or by systemd when their TimeoutStopSec was over: what they did is half done."""
+        return [name for name, unit in self.after.items() if name in self.actions and unit.active == "failed" and unit.result in _KILLED]
 
 
 class Group:
@@ -242,6 +248,7 @@ def facts(outcome: Outcome, request: Request) -> dict[str, t.Any]:
         "state": request.state,
         "units": units,
         "ran": outcome.ran,
+        "interrupted": outcome.interrupted,
         "remembered": outcome.remembered,
         "waited": round(outcome.waited, 3),
     }

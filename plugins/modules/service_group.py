@@ -118,6 +118,12 @@ ran:
   type: list
   elements: str
   sample: [chom-queue-worker.service]
+interrupted:
+  description: Units that were killed in the middle of their work, by O(on_timeout=kill) or by systemd. There is a warning too.
+  returned: when the units exist
+  type: list
+  elements: str
+  sample: []
 remembered:
   description: The units that O(remember) holds, or held until they were started.
   returned: when the units exist
@@ -156,6 +162,8 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         raise RollbackError("There is nothing to do: names, reload and remembered are all empty.")
     outcome = Group(Systemd(runner), Clock(), check_mode=module.check_mode).bring(request)
     result = facts(outcome, request)
+    for name in outcome.interrupted:
+        module.warn(f"{name} was killed in the middle of its work.")
     before = {name: unit["before"] for name, unit in result["units"].items()}
     after = {name: unit["after"] for name, unit in result["units"].items()}
     return {"changed": bool(outcome.actions), **result, "diff": {"before": before, "after": after}}

@@ -333,6 +333,19 @@ def test_busy_unit_can_be_killed_as_the_user_it_runs_as(run_module, machine) -> 
     result = run_module("service_group", stop(drain_timeout=0.1, on_timeout="kill"))
     assert result["units"][WORKERS[1]] == {"before": "active (running)", "after": "failed (failed, signal)", "action": "kill"}
     assert ("kill -KILL 101", "www-data") in machine.commands
+    assert result["interrupted"] == [WORKERS[1]]
+
+
+def test_unit_that_systemd_killed_is_named(run_module, machine) -> None:
+    def overrun(unit: Service) -> int:
+        unit.active, unit.sub, unit.result = "failed", "failed", "timeout"
+        return 0
+
+    machine._stop = overrun
+    machine.units["chom-scheduler.timer"].active = "inactive"
+    result = run_module("service_group", stop())
+    assert result["interrupted"] == WORKERS
+    assert f"{WORKERS[0]} was killed in the middle of its work." in str(result["warnings"])
 
 
 def test_errand_of_a_timer_is_waited_for_and_never_stopped(run_module, machine) -> None:
