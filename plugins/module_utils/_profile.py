@@ -109,7 +109,7 @@ APPLICATION: Options = {
             "verify_probes": {"type": "list", "elements": "dict", "default": [], **PROBE},
             "outside_url": {"type": "str"},
             "successes": {"type": "int", "default": 2},
-            "interval": {"type": "float", "default": 0.2},
+            "interval": {"type": "float", "default": 0.1},
             "deadline": {"type": "int", "default": 60},
         },
     },
