@@ -18,7 +18,8 @@ import typing as t
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
-import outages  # noqa: E402 - found by the line above
+import backup  # noqa: E402 - found by the line above
+import outages  # noqa: E402
 import overhead  # noqa: E402
 from host import ROOT, BenchmarkError, Host  # noqa: E402
 from results import Comparison, table, write  # noqa: E402
@@ -30,6 +31,7 @@ Benchmark = t.Callable[[Host, int, t.Callable[[str], None]], list[Comparison]]
 BENCHMARKS: dict[str, Benchmark] = {
     "standard_window": outages.standard_window,
     "emergency_recovery": outages.emergency_recovery,
+    "backup": backup.backup,
     "step_overhead": overhead.step_overhead,
 }
 
