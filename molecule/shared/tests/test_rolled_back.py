@@ -227,7 +227,7 @@ def test_the_report_tells_what_was_done(rehearsed: Rehearsed) -> None:
         assert words in rehearsed.record.report["markdown"]
 
 
-@only(lambda rehearsed: rehearsed.run.name == "rollback")
+@only(lambda rehearsed: rehearsed.run.name == "rollback" and rehearsed.case.bad != "slow")  # there, answers come seconds after the question
 @requirement("CHOM-8.1-10")
 def test_the_downtime_in_the_report_is_what_users_measured(rehearsed: Rehearsed) -> None:
     pages = [answer.t for answer in rehearsed.record.users if answer.path == "/" and answer.status == 503]
@@ -247,7 +247,7 @@ def test_what_was_found_is_kept_on_the_host(rehearsed: Rehearsed) -> None:
 @only(told)
 @requirement("CHOM-1.4-02", "CHOM-4.1-17", "CHOM-5.1-01", "CHOM-5.3-01", "CHOM-5.3-20", "CHOM-CL-03", "CHOM-CL-21")
 def test_the_team_is_told_at_the_beginning_and_at_the_end(rehearsed: Rehearsed) -> None:
-    texts = [message["body"]["text"] for message in rehearsed.record.webhook]
+    texts = [text for message in rehearsed.record.webhook if " REFUSED: " not in (text := message["body"]["text"])]
     kind = "STANDARD" if rehearsed.standard else "EMERGENCY"
     assert len(texts) == 2, texts
     assert f"{kind} ROLLBACK STARTED" in texts[0]
@@ -279,6 +279,7 @@ def test_of_two_at_once_one_wins_and_the_other_changes_nothing(rehearsed: Rehear
     (other,) = rehearsed.record.others
     words = " ".join(other["output"].split())
     assert other["rc"] != 0
+    assert sum(" REFUSED: " in message["body"]["text"] for message in rehearsed.record.webhook) == 1
     assert "Another rollback holds the lock" in words
     assert rehearsed.record.after["durable"]["last_run.json"]["run"] in words
     assert "This run changed nothing" in words or "Nothing was changed" in words
