@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._composer import AUTOLOAD, LOCK_FILE, MANIFEST, Composer, stale_autoload, unmet
-from ._depot import Depot
+from ._depot import KEPT, Depot
 from ._errors import CommandError, RollbackError
 from ._git import Repository
 from ._switching import switch_files
@@ -178,13 +178,15 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
     result = describe(repository, switch)
     if options["state"] == "resolved" or not switch.needed:
         return {**result, "changed": False}
+    depot = Depot(runner, repository)
+    moves = options["state"] == "switched"
     if check_mode:
-        return {**result, "changed": True}
+        return {**result, "changed": moves or (switch.moves_dependencies and not depot.holds(switch))}
     if switch.moves_dependencies:
-        result["dependencies"] = Depot(runner, repository).prepare(switch, _composer(runner, repository, options))
-    if options["state"] == "switched":
+        result["dependencies"] = depot.prepare(switch, _composer(runner, repository, options))
+    if moves:
         result.update(switch_files(runner, repository, result["switch"], options))
-    return {**result, "changed": options["state"] == "switched" or "dependencies" in result}
+    return {**result, "changed": moves or result.get("dependencies", KEPT) != KEPT}
 
 
 def owner(path: str) -> str:

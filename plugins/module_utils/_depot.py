@@ -19,6 +19,8 @@ if t.TYPE_CHECKING:
 
 _KEPT = 3
 
+KEPT = "kept from before"
+
 
 class Depot:
     """Dependency trees built beside the live one, inside the git directory: same disk, never served."""
@@ -32,9 +34,11 @@ class Depot:
     def prepared(self, commit: str) -> str:
         return f"{self._root}/{commit}/vendor"
 
-    def is_prepared(self, commit: str, lock_text: str | None) -> bool:
-        found = self._as_owner(["cat", f"{self.prepared(commit)}/composer/installed.json"], check=False)
-        return found.rc == 0 and not unmet(lock_text, found.stdout)
+    def holds(self, switch: Switch) -> bool:
+        """Whether a tree that fits the target's lock file is there already."""
+        lock = f"{switch.commit}:{LOCK_FILE}"
+        found = self._as_owner(["cat", f"{self.prepared(switch.commit)}/composer/installed.json"], check=False)
+        return found.rc == 0 and not unmet(self._repository.contents([lock]).get(lock), found.stdout)
 
     def require(self, commit: str) -> None:
         """Refuse to begin a swap whose new side is not there."""
@@ -45,9 +49,8 @@ class Depot:
 
     def prepare(self, switch: Switch, composer: Composer) -> str:
         """Build the target's dependencies beside the live ones; say how."""
-        lock = self._repository.contents([f"{switch.commit}:{LOCK_FILE}"]).get(f"{switch.commit}:{LOCK_FILE}")
-        if self.is_prepared(switch.commit, lock):
-            return "kept from before"
+        if self.holds(switch):
+            return KEPT
         tree = f"{self._root}/{switch.commit}.building"
         self._as_owner(["rm", "-rf", "--", tree, f"{self._root}/{switch.commit}"])
         self._as_owner(["mkdir", "-p", "-m", "0750", "--", tree])
@@ -57,7 +60,7 @@ class Depot:
             self._as_owner(["mv", "-T", "--", tree, f"{self._root}/{switch.commit}"])
         finally:
             self._as_owner(["rm", "-rf", "--", tree, f"{tree}.index"])
-        if not self.is_prepared(switch.commit, lock):
+        if not self.holds(switch):
             raise RollbackError(f"The dependencies built for {switch.target} do not match its {LOCK_FILE}.")
         self._forget_old(switch)
         return how

@@ -177,7 +177,7 @@ class Repository:
 
     def commits_between(self, target: str, running: str, limit: int = 50) -> list[str]:
         done = self.git("log", f"--max-count={limit}", "--format=%h %s", f"{target}..{running}")
-        return done.stdout.encode("utf-8", "replace").decode().splitlines()
+        return done.stdout.splitlines()
 
     def in_the_way(self, difference: Difference) -> list[str]:
         """Files on disk that git does not track now and that the target would write, or that lie where it needs a folder."""

@@ -31,8 +31,19 @@ def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
     try:
         result = work(module, Runner(module))
     except RollbackError as error:
-        module.fail_json(**_timing(started), **error.as_result())
-    module.exit_json(**_timing(started), **result)
+        module.fail_json(**_timing(started), **_readable(error.as_result()))
+    module.exit_json(**_timing(started), **_readable(result))
+
+
+def _readable(value: t.Any) -> t.Any:
+    """The same with a mark for each byte that is no UTF-8: Ansible refuses results that hold such bytes."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_readable(key): _readable(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_readable(entry) for entry in value]
+    return value
 
 
 def _timing(started: float) -> dict[str, t.Any]:

@@ -113,7 +113,6 @@ def order(shown: subprocess.CompletedProcess[str], *words: str) -> None:
     assert places == sorted(places), shown.stdout
 
 
-@pytest.mark.requirement("CHOM-4.1-05")
 def test_phases_are_shown_in_their_order_with_the_time_since_the_start(shown: t.Any) -> None:
     phases = re.findall(r"^ +(\d+\.\d) s  (.+)$", shown.stdout, re.MULTILINE)
     names = [name for _seconds, name in phases]
@@ -162,7 +161,6 @@ def test_check_mode_says_so(shown: t.Any) -> None:
     assert words == ["changed", "would"]
 
 
-@pytest.mark.requirement("D-084")
 def test_a_host_that_cannot_be_reached_is_in_an_unknown_state(shown: t.Any) -> None:
     assert re.fullmatch(r" {12}Take it +UNREACHABLE +\d+\.\d s  gone", line(shown, "Take it"))
     assert "gone: unreachable, its state is UNKNOWN" in shown.stdout

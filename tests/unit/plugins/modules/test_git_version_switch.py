@@ -542,6 +542,7 @@ def test_odd_file_names_come_and_go(app: Checkout, switch: Switch, name: str) ->
     assert result["failed"], result
     assert "would overwrite" in result["msg"]
     assert "\n" not in result["reason"]
+    json.dumps(result, ensure_ascii=False).encode()
     os.unlink(path)
     assert switch("v1.3.0")["changed"]
     assert os.path.lexists(path)
@@ -576,7 +577,7 @@ def test_messages_in_other_encodings_can_be_shown(app: Checkout, switch: Switch,
     (tmp_path / "message").write_bytes(b"caf\xe9\n")
     app.git("-c", "i18n.commitEncoding=utf-8", "commit", "--quiet", "--allow-empty", f"--file={tmp_path}/message")
     result = switch("v1.1.0", state="resolved")
-    json.dumps(result).encode()
+    json.dumps(result, ensure_ascii=False).encode()
     assert result["commits"][0].split(" ", 1)[1].startswith("caf")
 
 
@@ -622,7 +623,9 @@ def test_what_was_prepared_is_switched_to_without_composer(app: Checkout, switch
 def test_preparing_again_keeps_what_is_there(switch: Switch, composer: Composer) -> None:
     switch("v1.1.0", state="prepared")
     calls = composer.calls
+    assert not switch("v1.1.0", state="prepared", check=True)["changed"]
     result = switch("v1.1.0", state="prepared")
+    assert not result["changed"]
     assert result["dependencies"] == "kept from before"
     assert composer.calls == calls
 
