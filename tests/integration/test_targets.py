@@ -95,3 +95,40 @@ def test_laravel_maintenance() -> None:
 
 def test_service_group() -> None:
     run_target("service_group")
+
+
+@requirement(
+    "CHOM-4.1-09",
+    "CHOM-4.1-10",
+    "CHOM-4.2-04",
+    "CHOM-5.2-04",
+    "CHOM-5.2-05",
+    "CHOM-5.3-08",
+    "CHOM-5.3-09",
+    "D-049",
+    "D-055",
+    "D-058",
+    "D-103",
+)
+def test_git_version_switch() -> None:
+    run_target("git_version_switch")
+
+
+@requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017")
+def test_db_migration() -> None:
+    run_target("db_migration")
+
+
+@requirement("CHOM-5.2-06", "CHOM-5.3-04", "CHOM-9.1-02", "D-051", "G-08")
+def test_rollback_plan() -> None:
+    run_target("rollback_plan")
+
+
+@requirement("CHOM-5.1-04", "CHOM-5.3-03", "CHOM-CL-06")
+def test_rollback_run() -> None:
+    run_target("rollback_run")
+
+
+@requirement("CHOM-5.1-02", "CHOM-5.1-03", "CHOM-5.3-02", "CHOM-CL-05")
+def test_rollback_info() -> None:
+    run_target("rollback_info")

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+import pytest
+from checkouts import listing
+from hosts import Host
+
+Info = t.Callable[[], dict[str, t.Any]]
+
+
+@pytest.fixture
+def info(host: Host, run_module: t.Any) -> Info:
+    return lambda: t.cast("dict[str, t.Any]", run_module("rollback_info", {"application": host.profile}))
+
+
+@pytest.mark.requirement("CHOM-5.1-02", "CHOM-5.1-03")
+def test_a_healthy_application(host: Host, info: Info) -> None:
+    result = info()
+    assert not result["changed"]
+    assert (result["version"], result["commit"]) == ("v1.2.0", host.app.head)
+    assert (result["maintenance"], result["changed_files"], result["lock"], result["last_run"]) == (False, [], None, None)
+    assert not result["unfinished"]
+    assert result["workers_waiting"] == []
+    assert set(result["units"]) >= {"nginx.service", "w1.service", "w2.service", "s.timer"}
+
+
+def test_what_an_interrupted_run_left_behind(host: Host, info: Info) -> None:
+    host.last_run(outcome="interrupted", target="v1.1.0")
+    (host.state / "chom/lock").write_text(json.dumps({"run": "r1", "actor": "on-call"}))
+    (host.state / "chom/workers.json").write_text(json.dumps({"units": ["w1.service"]}))
+    host.app.write("storage/framework/down", "{}")
+    host.app.write("README.md", "edited\n")
+    host.units.pop("w1.service")
+    result = info()
+    assert result["maintenance"]
+    assert result["unfinished"]
+    assert result["changed_files"] == ["README.md"]
+    assert result["lock"]["actor"] == "on-call"
+    assert result["last_run"]["target"] == "v1.1.0"
+    assert result["workers_waiting"] == ["w1.service"]
+    assert not result["units"]["w1.service"].startswith("active")
+
+
+def test_a_version_without_a_release_tag(host: Host, info: Info) -> None:
+    host.app.commit("Hotfix")
+    assert info()["version"] == host.app.head[:12]
+
+
+def test_looking_changes_nothing(host: Host, info: Info) -> None:
+    os.utime(host.app.path / "README.md", (1, 1))
+    before = listing(host.app.path, host.state)
+    info()
+    assert listing(host.app.path, host.state) == before
