@@ -29,7 +29,9 @@ if t.TYPE_CHECKING:
 
 _TIMED_OUT = 124
 _TAIL = 800
-_CHUNK = 1 << 18
+_CHUNK = 1 << 17
+_SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ, which Python knows from 3.10 on
+_PIPE_SIZE = 1 << 20
 _BROKEN_PIPE = re.compile(r"[Bb]roken pipe|errno 32\b")
 
 
@@ -229,6 +231,10 @@ class _Stage:
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             start_new_session=True,
         )
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # faster with large pipes, right with small ones
+                    fcntl.fcntl(stream, _SET_PIPE_SIZE, _PIPE_SIZE)
         if not isinstance(source, int) and source is not None:
             source.close()
 

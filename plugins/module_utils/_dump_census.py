@@ -40,7 +40,7 @@ class Census:
         whole = data.rfind(b"\n")  # the last line may go on in the next chunk
         self._lines(data, whole)
         self._pending = data[whole:]
-        self._tail = (self._tail + chunk)[-_TAIL:]
+        self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
 
     @property
     def complete(self) -> bool:
