@@ -15,7 +15,8 @@ HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal o
 TARGET = "v1.2.3"
 WORKERS = tuple(f"chom-queue-{name}.service" for name in ("worker", "default", "emails", "notifications", "reports"))
 
-STANDARD: dict[str, t.Any] = {"target": TARGET, "watch_seconds": 3}
+STANDARD: dict[str, t.Any] = {"target": TARGET, "watch_seconds": 0}
+WATCHED = {**STANDARD, "watch_seconds": 2}
 EMERGENCY: dict[str, t.Any] = {}
 DOWN = {**STANDARD, "migrations": "down"}
 
@@ -77,6 +78,8 @@ def _bad_release(playbook: str, extra: t.Mapping[str, t.Any], kind: str) -> Case
             says=("HELD IN MAINTENANCE", "home page: status 500", "users get the maintenance page"),
         )
         return Case((held, rolled_back("setting_repaired", before=(REPAIR_THEME,), **what)), kind, setup=(STOP_REPORTS,), off=(WORKERS[4],))
+    if kind == "crash" and playbook == "standard_rollback":
+        what["extra"] = WATCHED
     return Case((rolled_back(job_at_work=kind == "none", **what),), kind)
 
 

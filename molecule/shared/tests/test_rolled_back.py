@@ -301,6 +301,14 @@ def test_the_migration_went_down_with_the_code_that_knows_it(rehearsed: Rehearse
     assert rehearsed.record.report["json"]["migrations_taken_down"] == [name]
 
 
+@only(lambda rehearsed: rehearsed.run.extra.get("watch_seconds", 0) > 0)
+def test_the_application_is_watched_after_the_reopening(rehearsed: Rehearsed) -> None:
+    report = rehearsed.record.report["json"]
+    assert report["watch"]["passed"] is True
+    assert report["watch"]["rounds"] >= 1
+    assert [phase["phase"] for phase in report["phases"]].index("reopen") < [phase["phase"] for phase in report["phases"]].index("watch")
+
+
 @only(lambda rehearsed: rehearsed.run.name == "taken_over")
 def test_a_takeover_says_from_whom_and_why(rehearsed: Rehearsed) -> None:
     taken = rehearsed.record.after["durable"]["last_run.json"]["taken_over"]
