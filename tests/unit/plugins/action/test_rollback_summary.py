@@ -117,9 +117,9 @@ def test_a_status_without_a_history(act: t.Any) -> None:
 
 def test_probes_are_listed_with_what_they_found(act: t.Any) -> None:
     probes = [
-        {"name": "home", "passed": True, "required": True, "values": {"seconds": 0.1}},
-        {"name": "login", "passed": False, "required": True, "last_error": "status 500", "values": {}},
-        {"name": "cpu", "passed": False, "required": False, "last_error": "95 %", "values": {}},
+        {"name": "home", "passed": True, "required": True, "measured": {"seconds": 0.1}},
+        {"name": "login", "passed": False, "required": True, "last_error": "status 500", "measured": {}},
+        {"name": "cpu", "passed": False, "required": False, "last_error": "95 %", "measured": {}},
     ]
     first, second, third = shown(act, gate={"probes": probes}).splitlines()
     assert first.startswith("ok ")
