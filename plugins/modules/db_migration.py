@@ -62,6 +62,10 @@ down:
   type: list
   elements: str
   sample: [2026_01_02_000000_rename_users_name]
+schema_unchanged:
+  description: That it failed before anything was taken down.
+  returned: failure before the first migration
+  type: bool
 """
 
 import typing as t
@@ -71,18 +75,23 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._checkout import owner
 from ..module_utils._command import Runner
 from ..module_utils._database_credentials import from_dotenv
+from ..module_utils._errors import RollbackError
 from ..module_utils._migrations import applied, check_names, go_down, in_order, refuse_gaps
 from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
-    check_names(options["names"])
     user = options["user"] or owner(options["path"])
-    credentials = from_dotenv(runner, options["environment_file"] or f"{options['path']}/.env", user)
-    held = applied(runner, credentials)
-    wanted = in_order(options["names"], held)
-    refuse_gaps(held, wanted)
+    try:
+        check_names(options["names"])
+        credentials = from_dotenv(runner, options["environment_file"] or f"{options['path']}/.env", user)
+        held = applied(runner, credentials)
+        wanted = in_order(options["names"], held)
+        refuse_gaps(held, wanted)
+    except RollbackError as error:
+        error.facts["schema_unchanged"] = True
+        raise
     if wanted and not module.check_mode:
         go_down(runner, credentials, [options["php"], f"{options['path']}/artisan"], user, wanted)
     before = [migration.name for migration in held]

@@ -24,7 +24,9 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: In check mode O(state=prepared) and O(state=switched) look and forecast as O(state=resolved) does.
+    details: >-
+      In check mode O(state=prepared) and O(state=switched) look and forecast as O(state=resolved) does. A target that only the
+      remote has is fetched even so, since nothing could be said about it otherwise.
   diff_mode:
     support: full
   idempotent:
@@ -162,6 +164,10 @@ dependencies:
   returned: O(state=prepared) and something to prepare
   type: str
   sample: installed offline
+code_unchanged:
+  description: Whether code and dependencies are proven to be what they were before a switch that failed.
+  returned: failure of O(state=switched)
+  type: bool
 patch:
   description: The file that local changes were saved to.
   returned: when there were some

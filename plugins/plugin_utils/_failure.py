@@ -55,7 +55,8 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
 
 
 def _code_untouched(steps: t.Mapping[str, Step]) -> bool:
-    if attempted(steps["migrate down"]):
+    migrated = steps["migrate down"]
+    if attempted(migrated) and not (migrated.get("failed") and migrated.get("schema_unchanged")):
         return False
     switched = steps["switch code"]
     return not attempted(switched) or bool(switched.get("failed") and switched.get("code_unchanged"))

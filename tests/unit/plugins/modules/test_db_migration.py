@@ -103,6 +103,7 @@ def test_a_migration_below_one_that_stays_is_refused(database: Database, migrate
     assert result["failed"]
     assert f"{SECOND} cannot go down alone: {THIRD} was applied after" in result["msg"]
     assert result["system_state"] == "Nothing was changed."
+    assert result["schema_unchanged"]
     assert database.down == []
 
 
@@ -132,6 +133,7 @@ def test_a_database_that_vanishes_half_way_is_not_called_unchanged(database: Dat
     result = migrate(THIRD)
     assert result["failed"]
     assert "may have run in part" in result["system_state"]
+    assert "schema_unchanged" not in result
 
 
 @requirement("D-007")

@@ -61,6 +61,10 @@ CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
         steps("migrate down"),
         Verdict("held", f"{HELD} The code is still {BEFORE}; its migrations were being taken down."),
     ),
+    "the database cannot be asked when migrations are to go down": (
+        steps("migrate down", migrate_down={**FAILED, "schema_unchanged": True}),
+        Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True),
+    ),
     "the switch fails and is undone": (
         steps("switch code", migrate_down=SKIPPED, switch_code={**FAILED, "code_unchanged": True}),
         Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True),
