@@ -133,8 +133,15 @@ def _choose(repository: Repository, request: Request, running: WorkTree, last: t
 
 
 def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
-    """Whether the last run did not finish, and what is checked out is still one of its two ends."""
-    return last is not None and unfinished(last) and running.commit in (last.get("from_commit"), last.get("to_commit"))
+    """Whether the last run did not finish, and what is checked out is still one of its two ends.
+
+    A failed run that is back at its beginning left nothing open, and its target may be one that nobody can reach.
+    """
+    if last is None or not unfinished(last):
+        return False
+    if running.commit == last.get("from_commit") != last.get("to_commit"):
+        return last.get("outcome") != "failed"
+    return running.commit == last.get("to_commit")
 
 
 def _names_of_version(repository: Repository, target: str, commit: str) -> list[str]:

@@ -185,8 +185,10 @@ def test_after_the_next_deployment_the_rollback_before_it_is_history(host: Host,
     assert plan(None, severity="emergency")["target"] == "v1.2.0"
 
 
-@pytest.mark.parametrize("outcome", ["interrupted", "held", "failed"])
-@pytest.mark.parametrize("at", ["v1.2.0", "v1.0.0"])
+@pytest.mark.parametrize(
+    ("outcome", "at"),
+    [("interrupted", "v1.2.0"), ("interrupted", "v1.0.0"), ("held", "v1.2.0"), ("held", "v1.0.0"), ("failed", "v1.0.0")],
+)
 def test_an_unfinished_run_is_continued(host: Host, plan: Plan, outcome: str, at: str) -> None:
     host.last_run(outcome=outcome, target="v1.0.0", to_commit=host.app.at("v1.0.0"), from_commit=host.app.at("v1.2.0"))
     host.app.git("checkout", "--quiet", "--detach", at)
@@ -195,6 +197,13 @@ def test_an_unfinished_run_is_continued(host: Host, plan: Plan, outcome: str, at
     assert f"did not finish ({outcome})" in result["reason"]
     assert result["pending"] == [f"run r1 ended as {outcome}"]
     assert not result["nothing_to_do"]
+
+
+def test_a_failed_run_that_is_back_at_its_beginning_is_not_continued(host: Host, plan: Plan) -> None:
+    host.last_run(outcome="failed", target="v1.0.0", to_commit=host.app.at("v1.0.0"), from_commit=host.app.at("v1.2.0"))
+    result = plan(None, severity="emergency")
+    assert result["target"] == "v1.1.0"
+    assert result["pending"] == []
 
 
 def test_an_unfinished_run_of_long_ago_is_not_continued(host: Host, plan: Plan) -> None:
