@@ -139,7 +139,7 @@ BAD_INPUT = Case(
         ),
         refused(
             "file_in_the_way",
-            "untracked",
+            "git does not know: public/new.txt",
             extra={"target": "v1.2.5"},
             before=("echo mine > /var/www/chom/public/new.txt",),
             after=("rm /var/www/chom/public/new.txt",),

@@ -24,7 +24,7 @@ STATE = "/var/lib/lastgood/chom"
 BACKUPS = "/var/backups/chom"
 WORKERS = [f"chom-queue-{name}.service" for name in ("worker", "default", "emails", "notifications", "reports")]
 UNITS = [*WORKERS, "chom-scheduler.timer", "nginx.service", "php8.4-fpm.service", "mariadb.service", "redis-server.service"]
-PROPERTIES = "Id,ActiveState,SubState,MainPID,NRestarts,InvocationID"
+PROPERTIES = "Id,ActiveState,MainPID,InvocationID"
 LIVING = re.compile(r"^(\.git|storage/logs|storage/app/heartbeat\.json)(/|$)")  # what a running application writes, and git's own
 
 
