@@ -12,6 +12,7 @@ import signal
 import typing as t
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from databases import DUMP, SURVEY, Streaming, mysql_host
 
 from ansible_collections.lastgood.rollback.plugins.module_utils import _backup, _database_sqlite, _wiring
