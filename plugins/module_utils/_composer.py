@@ -56,7 +56,7 @@ class Composer:
             raise _unsatisfied(error) from error
 
     def _run(self, tree: str, arguments: t.Sequence[str], *, offline: bool) -> None:
-        environment = {"COMPOSER_NO_AUDIT": "1", "COMPOSER_HOME": f"{tree}/.composer"}
+        environment = {"COMPOSER_NO_AUDIT": "1", "COMPOSER_HOME": f"{tree}/.composer", "COLUMNS": "240"}  # else it breaks words in errors
         if self.cache_directory:
             environment["COMPOSER_CACHE_DIR"] = self.cache_directory
         if offline:
