@@ -20,7 +20,7 @@ Options = dict[str, dict[str, t.Any]]
 
 PHASES = (
     "total", "preflight", "plan", "lock", "announce", "prepare", "protect", "close traffic", "quiesce writers", "migrate down",
-    "switch code", "rebuild caches", "start services", "gate", "reopen", "watch", "close run", "report",
+    "switch code", "rebuild caches", "start services", "gate", "reopen", "start workers", "watch", "close run", "report",
 )  # fmt: skip
 
 _BUDGETS: dict[str, dict[str, int]] = {
@@ -30,7 +30,8 @@ _BUDGETS: dict[str, dict[str, int]] = {
         "quiesce writers": 5,
         "switch code": 30,
         "rebuild caches": 20,
-        "start services": 10,
+        "start services": 5,
+        "start workers": 5,
         "gate": 10,
         "reopen": 5,
     },

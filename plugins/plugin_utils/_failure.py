@@ -20,7 +20,6 @@ class Verdict:
     state: str
     start_workers: bool = False
     reopen: bool = False
-    stop_workers: bool = False
 
 
 def attempted(step: Step) -> bool:
@@ -39,6 +38,8 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
     if not succeeded(steps["lock"]):
         return Verdict("refused", "Nothing was changed.")
     if succeeded(steps["reopen"]):
+        if not succeeded(steps["start workers"]):
+            return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.")
         return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.")
     stopped = attempted(steps["quiesce writers"])
     closed = steps["close traffic"]
@@ -51,7 +52,7 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
         state = f"The application still runs {before}, open to users as before."
         return Verdict("failed", state, start_workers=stopped, reopen=True)
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
-    return Verdict("held", state, stop_workers=attempted(steps["start services"]))
+    return Verdict("held", state)
 
 
 def _code_untouched(steps: t.Mapping[str, Step]) -> bool:

@@ -62,7 +62,7 @@ def test_a_standard_rollback_stays_in_its_budget(rehearsed: Rehearsed) -> None:
 @requirement("CHOM-1.4-03", "CHOM-4.1-05")
 def test_each_phase_is_shown_with_its_time(rehearsed: Rehearsed) -> None:
     shown = rehearsed.record.output
-    phases = ["plan", "lock", "close traffic", "quiesce writers", "rebuild caches", "start services", "gate", "reopen"]
+    phases = ["plan", "lock", "close traffic", "quiesce writers", "rebuild caches", "start services", "gate", "reopen", "start workers"]
     for phase in phases:
         assert any(line.strip().endswith(f" s  {phase}") for line in shown.splitlines()), (phase, shown)
     if not rehearsed.standard:

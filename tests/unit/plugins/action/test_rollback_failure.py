@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-STEPS = dict.fromkeys(["lock", "quiesce writers", "close traffic", "migrate down", "switch code", "start services", "reopen"])
+STEPS = dict.fromkeys(["lock", "quiesce writers", "close traffic", "migrate down", "switch code", "reopen", "start workers"])
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def args() -> dict[str, t.Any]:
         "result": {"msg": "2 probes failed. Nothing was changed.", "reason": "2 probes failed.", "next_command": "systemctl status x"},
         "playbook": "standard_rollback",
         "plan": {"target": "v1.2.3", "from_version": "v1.2.4"},
-        "steps": {name: {"changed": True} for name in STEPS} | {"reopen": {}},
+        "steps": {name: {"changed": True} for name in STEPS} | {"reopen": {}, "start workers": {}},
     }
 
 
@@ -29,7 +29,7 @@ def test_says_what_failed_what_state_this_is_and_what_to_type(act: t.Any, args: 
     assert failure["message"] == "2 probes failed."
     assert failure["outcome"] == "held"
     assert "HELD IN MAINTENANCE" in failure["state"]
-    assert failure["stop_workers"]
+    assert not failure["start_workers"]
     assert failure["next"][0] == "systemctl status x"
     assert failure["next"][1].startswith("ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.3")
 
