@@ -155,13 +155,13 @@ class Runner:
         stages: t.Sequence[t.Sequence[str]],
         *,
         output: int,
-        watch: t.Callable[[bytes], None] | None = None,
+        watch: t.Callable[[bytes], bytes | None] | None = None,
         timeout: float | None = None,
     ) -> None:
         """Connect the stages' standard streams and write the last one's output to an open file descriptor.
 
-        watch sees everything that the first stage writes, on its way. Every stage must end with status 0; when one
-        fails or time runs out, all are stopped.
+        watch sees everything that the first stage writes, on its way; bytes that it returns go on instead. Every stage
+        must end with status 0; when one fails or time runs out, all are stopped.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         started: list[_Stage] = []
@@ -256,15 +256,15 @@ class _Stage:
                 stream.close()
 
 
-def _pass_on(started: t.Sequence[_Stage], output: int, watch: t.Callable[[bytes], None], deadline: float | None) -> None:
+def _pass_on(started: t.Sequence[_Stage], output: int, watch: t.Callable[[bytes], bytes | None], deadline: float | None) -> None:
     """Copy what the first stage writes to the next one, or to the output, while watch looks on."""
     source = t.cast("t.IO[bytes]", started[0].process.stdout)
     pipe = started[1].process.stdin if len(started) > 1 else None
     sink = output if pipe is None else pipe.fileno()
     with contextlib.suppress(BrokenPipeError):  # the program that stopped reading is asked for its reason afterwards
         while chunk := _next_chunk(started[0], source.fileno(), deadline):
-            watch(chunk)
-            rest = memoryview(chunk)
+            changed = watch(chunk)
+            rest = memoryview(chunk if changed is None else changed)
             while rest:
                 rest = rest[os.write(sink, rest) :]
     source.close()

@@ -18,6 +18,9 @@ if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
 
+_NAMES = b"\n/*!40101 SET NAMES %s */;\n"
+_LONGEST_HEAD = 1 << 16
+
 
 @dataclass
 class MysqlSource:
@@ -41,7 +44,7 @@ class MysqlSource:
 
     def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
         """Write the compressed dump to output; returns what it holds."""
-        census = _dump(self.runner, self.credentials, output, zstd=zstd, client_version=self.client_version, timeout=timeout)
+        census = self._dump(output, zstd, timeout)
         lacking = sorted(set(self.found.engines) - set(census.rows) - set(self.found.not_transactional))
         if lacking:
             raise RollbackError(f"The dump lacks tables that the database has: {', '.join(lacking)}.")
@@ -60,6 +63,58 @@ class MysqlSource:
             "migrations": _migrations(self.runner, self.credentials, self.migrations_table, census.rows),
         }
 
+    def _dump(self, output: int, zstd: t.Sequence[str], timeout: float) -> Census:
+        """Dump the database in one transaction, compress it on the way to output and count what passes by."""
+        mariadb = "MariaDB" in self.client_version and "MariaDB" in self.found.server_version
+        stream = _Unconverted() if mariadb and self.found.all_utf8 else _Stream()
+        with _database_mysql.option_file(self.credentials) as options:
+            command = _arguments(self.runner, options, self.credentials.database, self.client_version, stream.encoding)
+            try:
+                self.runner.pipeline([command, zstd], output=output, watch=stream.pass_on, timeout=timeout)
+            except CommandError as error:
+                raise _explained(error, self.credentials) from None
+        if not stream.census.complete:
+            raise RollbackError("The dump ended early: its last line is not the one that says it is complete.")
+        return stream.census
+
+
+class _Stream:
+    """A dump on its way to the compressor."""
+
+    encoding = "utf8mb4"
+
+    def __init__(self) -> None:
+        self.census = Census()
+
+    def pass_on(self, chunk: bytes) -> bytes:
+        self.census.feed(chunk)
+        return chunk
+
+
+class _Unconverted(_Stream):
+    """A dump made without converting texts, of a database that holds only UTF-8.
+
+    It has the same bytes as one made in utf8mb4, in 70 % of the time, but for the line that names the encoding.
+    """
+
+    encoding = "binary"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._head: bytes | None = b""
+
+    def pass_on(self, chunk: bytes) -> bytes:
+        if self._head is None:
+            return super().pass_on(chunk)
+        self._head += chunk
+        before, found, after = self._head.partition(_NAMES % b"binary")
+        if found:
+            self._head = None
+            return super().pass_on(before + _NAMES % b"utf8mb4" + after)
+        if len(self._head) > _LONGEST_HEAD:
+            raise RollbackError("The dump does not begin as expected: it names no encoding.")
+        return b""
+
 
 def _migrations(runner: Runner, credentials: Credentials, table: str, known: t.Container[str]) -> list[str] | None:
     """The names of the applied migrations, oldest first; None when the database has no such table."""
@@ -67,20 +122,6 @@ def _migrations(runner: Runner, credentials: Credentials, table: str, known: t.C
         return None
     sql = f"SELECT migration FROM {_database_mysql.quoted_name(table)} ORDER BY batch, id"
     return [name for (name,) in _database_mysql.query(runner, credentials, sql)]
-
-
-def _dump(runner: Runner, credentials: Credentials, output: int, *, zstd: t.Sequence[str], client_version: str, timeout: float) -> Census:
-    """Dump the database in one transaction, compress it on the way to output and count what passes by."""
-    census = Census()
-    with _database_mysql.option_file(credentials) as options:
-        command = _arguments(runner, options, credentials.database, client_version)
-        try:
-            runner.pipeline([command, zstd], output=output, watch=census.feed, timeout=timeout)
-        except CommandError as error:
-            raise _explained(error, credentials) from None
-    if not census.complete:
-        raise RollbackError("The dump ended early: its last line is not the one that says it is complete.")
-    return census
 
 
 def _count(runner: Runner, credentials: Credentials, tables: t.Iterable[str]) -> dict[str, int]:
@@ -91,7 +132,7 @@ def _count(runner: Runner, credentials: Credentials, tables: t.Iterable[str]) ->
     return {table: int(number) for table, (number,) in zip(sorted(tables), rows)}
 
 
-def _arguments(runner: Runner, options: str, database: str, client_version: str) -> list[str]:
+def _arguments(runner: Runner, options: str, database: str, client_version: str, encoding: str) -> list[str]:
     """The dump's command; stdbuf makes it write large pieces, which saves a fifth of the time."""
     command = [_database_mysql.dump_program(runner), f"--defaults-file={options}"]
     if runner.find("stdbuf"):
@@ -110,7 +151,7 @@ def _arguments(runner: Runner, options: str, database: str, client_version: str)
         "--add-locks",
         "--extended-insert",
         "--max-allowed-packet=1G",
-        "--default-character-set=utf8mb4",
+        f"--default-character-set={encoding}",
         "--",
         database,
     ]

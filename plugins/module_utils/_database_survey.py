@@ -24,6 +24,12 @@ SELECT 'table', table_name, table_type, IFNULL(engine, ''), IFNULL(data_length, 
 SELECT 'triggers', COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE();
 SELECT 'routines', COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE();
 SELECT 'events', COUNT(*) FROM information_schema.events WHERE event_schema = DATABASE();
+SELECT DISTINCT 'encoding', character_set_name FROM information_schema.columns
+  WHERE table_schema = DATABASE() AND character_set_name IS NOT NULL;
+SELECT DISTINCT 'encoding', character_set_client FROM information_schema.views WHERE table_schema = DATABASE();
+SELECT DISTINCT 'encoding', character_set_client FROM information_schema.triggers WHERE trigger_schema = DATABASE();
+SELECT DISTINCT 'encoding', character_set_client FROM information_schema.routines WHERE routine_schema = DATABASE();
+SELECT DISTINCT 'encoding', character_set_client FROM information_schema.events WHERE event_schema = DATABASE();
 SHOW GRANTS;
 """
 _GRANT = re.compile(r"GRANT (.+?) ON (?:(\*)|`((?:[^`]|``)+)`)\.\* TO ")
@@ -32,6 +38,7 @@ _SEES = {
     "triggers": {"TRIGGER"},
     "routines": {"EXECUTE", "ALTER ROUTINE", "SHOW CREATE ROUTINE"},
 }  # without one of these the server hides them, and the dump does not fail; without SHOW VIEW or EVENT it fails
+_UTF8 = {"utf8mb4", "utf8mb3", "utf8", "ascii"}
 _EXPECTED_SHRINKING = 3
 
 
@@ -46,11 +53,17 @@ class Survey:
     data_bytes: int = 0
     objects: dict[str, int] = field(default_factory=lambda: {"views": 0, "triggers": 0, "routines": 0, "events": 0})
     privileges: set[str] = field(default_factory=set)
+    encodings: set[str] = field(default_factory=set)
 
     @property
     def expected_bytes(self) -> int:
         """About how large the compressed backup will be."""
         return self.data_bytes // _EXPECTED_SHRINKING
+
+    @property
+    def all_utf8(self) -> bool:
+        """Whether everything in the database is stored in UTF-8, so that nothing needs converting."""
+        return self.encodings <= _UTF8
 
     @property
     def not_transactional(self) -> list[str]:
@@ -78,6 +91,8 @@ def survey(runner: Runner, credentials: Credentials) -> Survey:
             found.charset, found.collation = values
         elif kind.startswith("GRANT "):
             found.privileges |= _privileges(kind, credentials.database)
+        elif kind == "encoding":
+            found.encodings.add(values[0])
         elif kind == "table":
             _note_table(found, *values)
         elif kind in found.objects:

@@ -22,10 +22,11 @@ DB_PASSWORD='pa$$"word#'
 SURVEY = (
     "server\t11.8.6-MariaDB\ncharset\tutf8mb4\tutf8mb4_unicode_ci\n"
     "table\tusers\tBASE TABLE\tInnoDB\t3000\ntable\tmigrations\tBASE TABLE\tInnoDB\t300\ntable\tactive\tVIEW\t\t0\n"
-    "triggers\t1\nroutines\t0\nevents\t2\n"
+    "encoding\tutf8mb4\nencoding\tascii\ntriggers\t1\nroutines\t0\nevents\t2\n"
     "GRANT USAGE ON *.* TO `chom`@`localhost` IDENTIFIED BY PASSWORD '*19A4'\nGRANT ALL PRIVILEGES ON `ch_m`.* TO `chom`@`localhost`\n"
 )
 DUMP = b"""-- MariaDB dump
+/*!40101 SET NAMES utf8mb4 */;
 --
 -- Dumping data for table `users`
 --
@@ -63,17 +64,18 @@ class Streaming(Scripted):
         stages: t.Sequence[t.Sequence[str]],
         *,
         output: int,
-        watch: t.Callable[[bytes], None] | None = None,
+        watch: t.Callable[[bytes], bytes | None] | None = None,
         timeout: float | None = None,
     ) -> None:
         self.pipelines.append([list(stage) for stage in stages])
         for stage in stages:
             self._look_at_login(stage)
-        for start in range(0, len(self.stream), 7):
-            piece = self.stream[start : start + 7]
-            if watch is not None:
-                watch(piece)
-            os.write(output, piece)
+        binary = "--default-character-set=binary" in stages[0]
+        stream = self.stream.replace(b"NAMES utf8mb4", b"NAMES binary") if binary else self.stream
+        for start in range(0, len(stream), 7):
+            piece = stream[start : start + 7]
+            changed = watch(piece) if watch is not None else None
+            os.write(output, piece if changed is None else changed)
         if self.failure is not None:
             raise _command._failure(self.failure, None)
 

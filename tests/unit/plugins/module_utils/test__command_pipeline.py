@@ -47,6 +47,11 @@ def test_what_the_first_stage_writes_is_seen_on_its_way(runner: Runner, tmp_path
     assert written.endswith(b"200000\n")
 
 
+def test_what_the_watcher_returns_goes_on_instead(runner: Runner, tmp_path: pathlib.Path) -> None:
+    assert through(runner, tmp_path / "out", ["printf", "small"], ["cat"], watch=bytes.upper) == b"SMALL"
+    assert through(runner, tmp_path / "out", ["printf", "small"], watch=lambda chunk: b"") == b""
+
+
 @pytest.mark.requirement("D-009")
 @pytest.mark.parametrize("watch", [None, lambda chunk: None], ids=["unwatched", "watched"])
 def test_a_stage_that_fails_fails_the_pipeline(runner: Runner, tmp_path: pathlib.Path, watch: t.Callable[[bytes], None] | None) -> None:

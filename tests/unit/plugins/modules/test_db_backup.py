@@ -171,6 +171,33 @@ def test_rows_that_the_dump_does_not_show_are_counted_by_the_server(
     assert {"--set-gtid-purged=OFF", "--column-statistics=0"} < set(host.pipelines[0][0])
 
 
+@pytest.mark.parametrize(
+    ("survey", "version", "encoding"),
+    [
+        (SURVEY, "mariadb-dump from 11.8.6-MariaDB", "binary"),
+        (SURVEY + "encoding\tlatin1\n", "mariadb-dump from 11.8.6-MariaDB", "utf8mb4"),
+        (SURVEY, "mysqldump  Ver 8.0.40 for Linux", "utf8mb4"),
+        (SURVEY.replace("-MariaDB", ""), "mariadb-dump from 11.8.6-MariaDB", "utf8mb4"),
+    ],
+    ids=["all in UTF-8", "something else", "MySQL's client", "MySQL's server"],
+)
+def test_texts_are_converted_only_where_they_must_be_and_the_file_is_the_same(
+    run_module: RunModule, host: Streaming, directory: pathlib.Path, survey: str, version: str, encoding: str
+) -> None:
+    host.survey = survey
+    host.first("mariadb-dump --version", version)
+    result = run_module("db_backup", arguments(directory))
+    assert f"--default-character-set={encoding}" in host.pipelines[0][0]
+    assert pathlib.Path(result["path"]).read_bytes() == DUMP
+
+
+def test_a_dump_that_names_no_encoding_is_no_backup(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
+    host.stream = b"x" * 70_000 + DUMP
+    assert "names no encoding" in failed(run_module("db_backup", arguments(directory)), directory)
+    host.stream = DUMP.replace(b"NAMES", b"NUMBERS")
+    assert "ended early" in failed(run_module("db_backup", arguments(directory)), directory)
+
+
 def test_tables_outside_the_snapshot_are_named(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
     host.survey = SURVEY + "table\tlogs\tBASE TABLE\tMyISAM\t0\n"
     backup = run_module("db_backup", arguments(directory))["backup"]

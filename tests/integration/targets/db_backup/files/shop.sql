@@ -1,4 +1,5 @@
 -- A database with everything that a careless dump loses or damages.
+SET foreign_key_checks = 0; -- a database that a broken test left may be replaced
 CREATE OR REPLACE DATABASE lastgood_shop CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 CREATE OR REPLACE DATABASE lastgood_copy CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 CREATE OR REPLACE USER lastgood_shop@localhost IDENTIFIED BY 'a$HOME "b" \\c #d \'e\' é=;';
@@ -6,6 +7,7 @@ CREATE OR REPLACE USER lastgood_shop@127.0.0.1 IDENTIFIED BY 'a$HOME "b" \\c #d 
 GRANT ALL PRIVILEGES ON `lastgood\_shop`.* TO lastgood_shop@localhost;
 GRANT ALL PRIVILEGES ON `lastgood\_shop`.* TO lastgood_shop@127.0.0.1;
 
+SET foreign_key_checks = 1;
 USE lastgood_shop;
 CREATE TABLE migrations (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, migration VARCHAR(255) NOT NULL, batch INT NOT NULL);
 INSERT INTO migrations (migration, batch) VALUES ('2026_01_01_000000_create_customers', 1), ('2026_02_01_000000_create_orders', 2);
