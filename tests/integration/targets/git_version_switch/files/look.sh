@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # One number for all that a refused switch must leave alone: the files, the commit, the trees kept for the way back.
 set -euo pipefail
 cd /var/www/chom
