@@ -183,14 +183,15 @@ def test_users_are_kept_out_by_the_maintenance_page_alone(rehearsed: Rehearsed) 
     closed = [answer for answer in pages if answer.status == 503]
     assert closed, "the site was never closed"
     assert {answer.retry_after for answer in closed} == {"60"}
-    answered = [answer for answer in pages if answer.status]  # on a busy machine a question may get no answer in time
+    answered = [answer for answer in pages if answer.error != "TimeoutError"]  # on a busy machine an answer may come too late
     inside = [answer for answer in answered if closed[0].ended < answer.t]
     assert {(answer.status, answer.version) for answer in inside} <= {(503, None), (503, VERSION), (503, "1.2.4"), (200, VERSION)}
 
 
 @only(lambda rehearsed: rehearsed.case.bad == "none" and rehearsed.run.name == "rollback")
 def test_a_healthy_site_never_answers_with_an_error(rehearsed: Rehearsed) -> None:
-    assert set(rehearsed.users().statuses) == {"200", "503"}
+    answered = {answer.status for answer in rehearsed.record.users if answer.path == "/" and answer.error != "TimeoutError"}
+    assert answered == {200, 503}
 
 
 # What stays behind
