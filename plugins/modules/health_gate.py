@@ -580,7 +580,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     if measuring:
         facts["skipped_probes"] = [probe["name"] for probe in options["probes"] if probe not in asked]
     elif not outcome.passed:
-        raise RollbackError(outcome.summary, facts=facts)
+        raise RollbackError(outcome.summary, state="The gate itself changed nothing.", facts=facts)
     return {**facts, "msg": outcome.summary}
 
 

@@ -69,7 +69,7 @@ def test_fails_with_the_last_failure_of_each_culprit(gate: t.Any, site: Website)
     assert not result["passed"]
     assert "2 of 3 probes are not good" in result["msg"]
     assert f"home: status 500, expected 200; redis: 127.0.0.1:{port}: connection refused." in result["msg"]
-    assert result["system_state"] == "Nothing was changed."
+    assert result["system_state"] == "The gate itself changed nothing."
     assert [probe["passed"] for probe in result["probes"]] == [False, True, False]
 
 
