@@ -93,6 +93,10 @@ def test_laravel_maintenance() -> None:
     run_target("laravel_maintenance")
 
 
+def test_rollback_session() -> None:
+    run_target("rollback_session")
+
+
 def test_service_group() -> None:
     run_target("service_group")
 
