@@ -28,11 +28,16 @@ STAGES = (  # of lanes that run side by side; molecule's users measure time, so 
 )
 
 
+_TELLING = re.compile(r"fatal: |FAILED|ERROR|CRITICAL|^E  |Error: |error: ")
+_SHOWN = 30
+
+
 class Part(t.NamedTuple):
     name: str
     result: str
     seconds: float
     remark: str
+    log: pathlib.Path
 
 
 def remark(lines: list[str]) -> str:
@@ -40,6 +45,13 @@ def remark(lines: list[str]) -> str:
     counted = [found.group() for line in lines if (found := re.search(r"\d+ (passed|failed)\b[^=]*", line))][-1:]
     left_out = [line for line in lines if line.startswith("skipped:")]
     return "; ".join(text.strip() for text in counted + left_out)
+
+
+def excerpt(lines: list[str]) -> list[str]:
+    """The lines of a failed part that tell why, each with what follows it; the end of its output when no line does."""
+    telling = [number for number, line in enumerate(lines) if _TELLING.search(line)]
+    wanted = sorted({number + more for number in telling for more in range(3)})
+    return [lines[number] for number in wanted if number < len(lines)][-_SHOWN:] or lines[-_SHOWN:]
 
 
 class Suite:
@@ -66,7 +78,7 @@ class Suite:
         with self.printing:
             print(f"\n===== {name}: output =====\n{text}", end="" if text.endswith("\n") else "\n")
             self.say(f"===== {name}: {result} after {seconds:.0f} s =====\n")
-        return Part(name, result, seconds, remark(text.splitlines()))
+        return Part(name, result, seconds, remark(text.splitlines()), log)
 
     def lane(self, names: tuple[str, ...]) -> list[Part]:
         return [self.run(name) for name in names]
@@ -83,6 +95,10 @@ def main() -> int:
             parts += [part for lane in pool.map(suite.lane, lanes) for part in lane]
     requirements = subprocess.run([sys.executable, "tests/tools/coverage.py"], cwd=ROOT, check=False)
     print()
+    for part in parts:
+        if part.result == "failed":
+            print(f"why {part.name} failed, all of it in {part.log.relative_to(ROOT)}:")
+            print(*(f"    {line}" for line in excerpt(part.log.read_text(errors="replace").splitlines())), sep="\n", end="\n\n")
     for part in parts:
         print(f"{part.name:22} {part.result:8} {part.seconds:5.0f} s  {part.remark}")
     count = {result: sum(part.result == result for part in parts) for result in ("passed", "failed", "skipped")}
