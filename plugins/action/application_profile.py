@@ -14,13 +14,6 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 from ansible_collections.lastgood.rollback.plugins.module_utils._profile import normalised
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._prebuild import prebuild
-
-# In the order in which a rollback needs them; the plan, which comes first, is packed by its own task meanwhile.
-_NEEDED_SOON = [
-    f"lastgood.rollback.{name}"
-    for name in ("rollback_run", "git_version_switch", "service_group", "laravel_maintenance", "laravel_cache", "health_gate", "db_backup")
-]
 
 
 class ActionModule(ActionBase):
@@ -39,7 +32,6 @@ class ActionModule(ActionBase):
         application["notify"].pop("webhook_url")  # a secret: the notification reads it where it is declared
         severity = str(self._task.args.get("severity", "rollback"))
         identity = _identity(severity, application["name"], task_vars or {}, self._task.args)
-        prebuild(self, _NEEDED_SOON, task_vars or {})
         return {"changed": False, "ansible_facts": {"rollback_profile": application, "rollback_identity": identity}}
 
 

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import pathlib
 import typing as t
 
 from ansible.plugins.action.normal import ActionModule as Normal
 
-_MODULES = pathlib.Path(__file__).resolve().parents[1] / "modules"
+_PLUGINS = pathlib.Path(__file__).resolve().parents[1]
 _GONE = "lastgood: nobody waits on the host any more"
 _UNABLE = "lastgood: the process on the host cannot run this module"  # _session.UNABLE
 
@@ -40,7 +41,10 @@ class ActionModule(Normal):
     _session: str | None = None
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        if self._task.action.rpartition(".")[2] != "rollback_session" and self._can_be_handed_over():
+        if self._begins():
+            self._task.args = {**self._task.args, "sources": _sources()}
+            return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
+        if self._can_be_handed_over():
             self._session = ((task_vars or {}).get("ansible_facts") or {}).get("lastgood_session")
         result = super().run(tmp, task_vars)
         said = f"{result.get('module_stderr', '')}{result.get('module_stdout', '')}"
@@ -49,18 +53,34 @@ class ActionModule(Normal):
             result = super().run(tmp, task_vars)
         return t.cast("dict[str, t.Any]", result)
 
+    def _begins(self) -> bool:
+        return str(self._task.action).rpartition(".")[2] == "rollback_session"
+
     def _can_be_handed_over(self) -> bool:
         special = self._task.async_val or self._task.delegate_to or any(self._task.environment or ()) or self._connection.become
         return not special and bool(self._is_pipelining_enabled("new"))
 
     def _configure_module(self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
         """What Ansible sends to the host's Python: the messenger instead of an archive with the module and all it needs."""
+        if self._begins():
+            return self._pack_while_connecting(module_name, module_args, task_vars)
         if not self._session:
             return super()._configure_module(module_name, module_args, task_vars)
-        module = _MODULES / f"{module_name.rpartition('.')[2]}.py"
+        module = _PLUGINS / f"modules/{module_name.rpartition('.')[2]}.py"
         order = {"name": module.stem, "source": module.read_text(encoding="utf-8"), "profile": "legacy", "arguments": _encoded(module_args)}
         program = _MESSENGER.format(path=self._session, gone=_GONE, order=json.dumps(order).encode())
         return _built(program.encode(), f"#!{task_vars.get('ansible_python_interpreter', '/usr/bin/python3')}", str(module))
+
+    def _pack_while_connecting(self, *module: t.Any) -> t.Any:
+        """The first task on the host: each takes a quarter of a second. Why there is no connection is for the task itself to find out."""
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(self._low_level_execute_command, ":", sudoable=False)
+            return super()._configure_module(*module)
+
+
+def _sources() -> dict[str, str]:
+    """Our own part of what modules import: sent as text, since Ansible would read and compile each file to find out what it imports."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((_PLUGINS / "module_utils").glob("_*.py"))}
 
 
 def _encoded(module_args: dict[str, t.Any]) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib.abc
+import importlib.util
 import json
 import os
 import shutil
@@ -17,33 +19,47 @@ import socket
 import sys
 import tempfile
 import traceback
-import types
 import typing as t
 
 from ansible.module_utils import basic
+from ansible.module_utils.common import arg_spec  # noqa: F401 - what the sources that are sent need of Ansible beyond basic
 
-from . import (
-    _checkout,
-    _laravel_cache,
-    _maintenance,
-    _migrations,
-    _plan,
-    _probes_options,
-    _probes_spec,
-    _run,
-    _service_group,
-    _status,
-)
-
-# What the modules of a rollback are made of: it is imported here once, and copied into every process that runs a module.
-PARTS = (_checkout, _laravel_cache, _maintenance, _migrations, _plan, _probes_options, _probes_spec, _run, _service_group, _status)
+if t.TYPE_CHECKING:
+    import types
+    from importlib.machinery import ModuleSpec
 
 UNABLE = "lastgood: the process on the host cannot run this module"
-_PACKAGE = "ansible_collections.lastgood.rollback.plugins.modules"
+_UTILS = __package__
+_MODULES = f"{_UTILS.rpartition('.')[0]}.modules"
 _PATIENCE = 30.0
 
 
-def begin(idle: float) -> str:
+class Sent(importlib.abc.InspectLoader, importlib.abc.MetaPathFinder):
+    """Imports Python files that are texts in memory, as parts of one package."""
+
+    def __init__(self, package: str, sources: t.Mapping[str, str]) -> None:
+        self._package = package
+        self._sources = sources
+
+    def find_spec(self, fullname: str, path: t.Sequence[str] | None = None, target: types.ModuleType | None = None) -> ModuleSpec | None:
+        package, _dot, name = fullname.rpartition(".")
+        known = package == self._package and name in self._sources
+        return importlib.util.spec_from_loader(fullname, self, origin=f"{name}.py") if known else None
+
+    def get_source(self, fullname: str) -> str:
+        return self._sources[fullname.rpartition(".")[2]]
+
+    def is_package(self, fullname: str) -> bool:
+        return False
+
+    def load(self, name: str) -> types.ModuleType:
+        spec = t.cast("ModuleSpec", self.find_spec(f"{self._package}.{name}"))
+        module = importlib.util.module_from_spec(spec)
+        self.exec_module(module)
+        return module
+
+
+def begin(idle: float, sources: t.Mapping[str, str]) -> str:
     """Leave a process behind that waits for orders; return the path of its socket, in a folder that only its user can enter."""
     folder = tempfile.mkdtemp(prefix="lastgood-")
     path = os.path.join(folder, "socket")
@@ -56,7 +72,8 @@ def begin(idle: float) -> str:
         return path
     try:
         _detach()
-        serve(listener, idle)
+        _import_all(sources)
+        _serve(listener, idle)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
@@ -84,7 +101,15 @@ def _detach() -> None:
     os.close(nowhere)
 
 
-def serve(listener: socket.socket, idle: float) -> None:
+def _import_all(sources: t.Mapping[str, str]) -> None:
+    """Import ahead, while the controller is busy, what modules would import: each of them runs in a copy of this process."""
+    sys.meta_path.append(Sent(_UTILS, sources))
+    for name in sources:
+        with contextlib.suppress(Exception):  # the module that needs it will say so
+            importlib.import_module(f"{_UTILS}.{name}")
+
+
+def _serve(listener: socket.socket, idle: float) -> None:
     """Run one module after the other, each in a process of its own, until nobody has asked for a while."""
     while True:
         listener.settimeout(idle)
@@ -94,17 +119,13 @@ def serve(listener: socket.socket, idle: float) -> None:
             return
         with visitor, contextlib.suppress(OSError, ValueError):
             visitor.settimeout(_PATIENCE)
-            order = json.loads(_all_of(visitor))
+            order = json.loads(b"".join(iter(lambda: visitor.recv(1 << 16), b"")))  # noqa: B023 - used up before the next turn
             child = os.fork()
             if child == 0:
                 listener.close()
                 _run_module(visitor, order)
             visitor.close()
             os.waitpid(child, 0)
-
-
-def _all_of(visitor: socket.socket) -> bytes:
-    return b"".join(iter(lambda: visitor.recv(1 << 16), b""))
 
 
 def _run_module(visitor: socket.socket, order: dict[str, t.Any]) -> t.NoReturn:
@@ -132,11 +153,10 @@ def _run_module(visitor: socket.socket, order: dict[str, t.Any]) -> t.NoReturn:
 
 def _main(name: str, source: str) -> t.Callable[[], t.Any] | None:
     """The main function of a module; None when it needs something that was not sent along. Nothing was done then."""
-    module = types.ModuleType(name)
-    module.__dict__.update(__package__=_PACKAGE, _module_fqn=f"{_PACKAGE}.{name}", _modlib_path="")
-    sys.modules["__main__"] = module
     try:
-        exec(compile(source, f"{name}.py", "exec"), module.__dict__)
+        module = Sent(_MODULES, {name: source}).load(name)
     except ImportError:
         return None
-    return t.cast("t.Callable[[], t.Any]", module.__dict__["main"])
+    module.__dict__.update(_module_fqn=module.__name__, _modlib_path="")  # Ansible asks __main__ for them
+    sys.modules["__main__"] = module
+    return t.cast("t.Callable[[], t.Any]", module.main)

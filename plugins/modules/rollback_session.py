@@ -32,6 +32,10 @@ options:
     description: Seconds without a module after which the process ends.
     type: float
     default: 120
+  sources:
+    description: What it imports ahead. The collection fills this in itself.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -62,11 +66,17 @@ from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, _runner: Runner) -> dict[str, t.Any]:
-    return {"changed": False, "ansible_facts": {"lastgood_session": begin(module.params["idle"])}}
+    return {"changed": False, "ansible_facts": {"lastgood_session": begin(module.params["idle"], module.params["sources"])}}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"idle": {"type": "float", "default": 120.0}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "idle": {"type": "float", "default": 120.0},
+            "sources": {"type": "dict", "default": {}, "no_log": True},
+        },
+        supports_check_mode=True,
+    )
     conclude(module, _work)
 
 
