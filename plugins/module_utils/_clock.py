@@ -36,11 +36,18 @@ class Countdown:
     def remaining(self) -> float:
         return max(0.0, self.seconds - self.elapsed)
 
-    def rounds(self, interval: float) -> t.Iterator[int]:
-        """Count 1, 2, 3, … with a pause between; at least once, and no further once the time is over."""
+    def rounds(self, interval: float, *, steady: bool = False) -> t.Iterator[int]:
+        """Count 1, 2, 3, … with a pause between; at least once, and no further once the time is over.
+
+        The interval is the length of the pause; with steady, the time from the beginning of a round to that of the next.
+        """
         number = 1
+        began = self.elapsed
         yield number
         while self.remaining > interval:
-            self._clock.sleep(interval)
+            pause = interval - (self.elapsed - began if steady else 0.0)
+            if pause > 0:
+                self._clock.sleep(pause)
+            began = self.elapsed
             number += 1
             yield number

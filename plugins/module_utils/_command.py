@@ -121,16 +121,7 @@ class Runner:
             if timeout is not None and user == "root":
                 command = [self.path("timeout"), "--kill-after=5", f"{timeout:g}", *command]
             command[0] = self.path(command[0])
-            rc, stdout, stderr = self._module.run_command(
-                command,
-                data=stdin,
-                binary_data=True,
-                cwd="/",
-                environ_update=settings,
-                expand_user_and_vars=False,
-                ignore_invalid_cwd=False,
-                use_unsafe_shell=False,
-            )
+            rc, stdout, stderr = _run(command, stdin, settings)
         done = Completed(tuple(argv), rc, stdout, stderr)
         if check and rc != 0:
             raise _failure(done, timeout if rc == _TIMED_OUT else None)
@@ -141,13 +132,14 @@ class Runner:
 
         Becoming a user costs more than most commands. Root has none, since sudoers may list exact commands only.
         """
-        if user in (None, self.me, "root"):
+        if user is None or user in (self.me, "root"):
             return None
         if user not in self._attendants:
-            self._attendants[user] = None
-            return None
+            spare = Spares.take(user)
+            self._attendants[user] = spare
+            return spare
         if self._attendants[user] is None:
-            self._attendants[user] = _Attendant(elevated([sys.executable, "-I", "-S", "-c", _ATTENDANT], user, me=self.me, environment={}))
+            self._attendants[user] = _Attendant(user, self.me)
         return self._attendants[user]
 
     def pipeline(
@@ -181,8 +173,19 @@ class Runner:
                 stage.stop()
 
 
+def _run(argv: t.Sequence[str], stdin: str | None, environment: t.Mapping[str, str]) -> tuple[int, str, str]:
+    """Not AnsibleModule.run_command, which sleeps for a second when a program ends just after it closed its output, as sudo does."""
+    source: dict[str, t.Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin.encode("utf-8", "surrogateescape")}
+    try:
+        done = subprocess.run(argv, **source, capture_output=True, cwd="/", env={**os.environ, **environment}, check=False)
+    except OSError as error:
+        return 127, "", str(error)
+    return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
+
+
 _ATTENDANT = """
 import json, os, subprocess, sys
+print("ready", flush=True)
 for line in sys.stdin:
     order = json.loads(line)
     try:
@@ -198,21 +201,68 @@ for line in sys.stdin:
 class _Attendant:
     """A process that runs one command after the other as another user, and ends with the module."""
 
-    def __init__(self, argv: list[str]) -> None:
-        # pylint: disable-next=ansible-bad-function # run_command waits for the end
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", text=True)
+    def __init__(self, user: str, me: str) -> None:
+        # pylint: disable-next=ansible-bad-function # it must go on running
+        self._process = subprocess.Popen(
+            elevated([sys.executable, "-I", "-S", "-c", _ATTENDANT], user, me=me, environment={}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            text=True,
+        )
         self._turn = threading.Lock()
+        self._greeting: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it became that user; waits for it."""
+        if self._greeting is None and self._process.stdout is not None:
+            self._greeting = self._process.stdout.readline()
+        return bool(self._greeting)
+
+    def dismiss(self) -> None:
+        """Let go of it: it ends when nobody else holds the other end of its pipe."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
 
     def run(self, argv: list[str], stdin: str, environment: t.Mapping[str, str]) -> tuple[int, str, str]:
         source, sink = self._process.stdout, self._process.stdin
         order = json.dumps({"argv": argv, "stdin": stdin, "environment": dict(environment)})
         with self._turn, contextlib.suppress(BrokenPipeError):
-            if source is not None and sink is not None:
+            if self.ready and source is not None and sink is not None:
                 sink.write(f"{order}\n")
                 sink.flush()
                 rc, stdout, stderr = json.loads(source.readline() or '[126, "", "the helper process of the user ended"]')
                 return rc, stdout, stderr
         return 126, "", "the helper process of the user could not be started"
+
+
+class Spares:
+    """Attendants that a session starts ahead, for the modules that it will run: each is for one module only."""
+
+    _waiting: t.ClassVar[dict[str, _Attendant]] = {}
+
+    @classmethod
+    def provide(cls, users: t.Iterable[str]) -> None:
+        """Start those that are missing; which of them could not become their user shows when they are taken."""
+        me = current_user()
+        for user in users:
+            if user not in (me, "root") and user not in cls._waiting:
+                cls._waiting[user] = _Attendant(user, me)
+
+    @classmethod
+    def take(cls, user: str) -> _Attendant | None:
+        spare = cls._waiting.pop(user, None)
+        return spare if spare is not None and spare.ready else None
+
+    @classmethod
+    def hand_over(cls) -> None:
+        """They are the forked process's now."""
+        for spare in cls._waiting.values():
+            spare.dismiss()
+        cls._waiting.clear()
 
 
 class _Stage:
@@ -221,7 +271,7 @@ class _Stage:
     def __init__(self, argv: tuple[str, ...], path: str, source: t.Any, sink: t.Any) -> None:
         self.argv = argv
         self.errors = tempfile.TemporaryFile()
-        # pylint: disable-next=ansible-bad-function # run_command connects no programs
+        # pylint: disable-next=ansible-bad-function # several are connected
         self.process = subprocess.Popen(
             [path, *argv[1:]],
             stdin=source,

@@ -232,7 +232,7 @@ def until_good(probes: t.Sequence[Probe], *, deadline: float, interval: float, c
     tallies = [Tally(probe) for probe in probes]
     countdown = Countdown(clock, deadline)
     rounds = 0
-    for rounds in countdown.rounds(interval):  # noqa: B007 - its last value is reported
+    for rounds in countdown.rounds(interval, steady=True):  # noqa: B007 - its last value is reported
         _ask_round(tallies, lambda: countdown.remaining, clock, together)
         if _all_good(tallies) or _hopeless(tallies):
             break
@@ -247,7 +247,7 @@ def while_good(probes: t.Sequence[Probe], *, duration: float, interval: float, f
     tallies = [Tally(probe) for probe in probes]
     countdown = Countdown(clock, duration)
     rounds = 0
-    for rounds in countdown.rounds(interval):
+    for rounds in countdown.rounds(interval, steady=True):
         _ask_round(tallies, lambda: _longest(probes), clock, together)
         if _hopeless(tallies, failures):
             return Outcome(False, countdown.elapsed, rounds, tallies)

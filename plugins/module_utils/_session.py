@@ -24,6 +24,8 @@ import typing as t
 from ansible.module_utils import basic
 from ansible.module_utils.common import arg_spec  # noqa: F401 - what the sources that are sent need of Ansible beyond basic
 
+from ._command import Spares
+
 if t.TYPE_CHECKING:
     import types
     from importlib.machinery import ModuleSpec
@@ -59,7 +61,7 @@ class Sent(importlib.abc.InspectLoader, importlib.abc.MetaPathFinder):
         return module
 
 
-def begin(idle: float, sources: t.Mapping[str, str]) -> str:
+def begin(idle: float, sources: t.Mapping[str, str], users: t.Sequence[str]) -> str:
     """Leave a process behind that waits for orders; return the path of its socket, in a folder that only its user can enter."""
     folder = tempfile.mkdtemp(prefix="lastgood-")
     path = os.path.join(folder, "socket")
@@ -72,8 +74,8 @@ def begin(idle: float, sources: t.Mapping[str, str]) -> str:
         return path
     try:
         _detach()
-        _import_all(sources)
-        _serve(listener, idle)
+        sys.meta_path.append(Sent(_UTILS, sources))
+        _serve(listener, idle, users, list(sources))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
@@ -101,31 +103,41 @@ def _detach() -> None:
     os.close(nowhere)
 
 
-def _import_all(sources: t.Mapping[str, str]) -> None:
-    """Import ahead, while the controller is busy, what modules would import: each of them runs in a copy of this process."""
-    sys.meta_path.append(Sent(_UTILS, sources))
-    for name in sources:
-        with contextlib.suppress(Exception):  # the module that needs it will say so
-            importlib.import_module(f"{_UTILS}.{name}")
+def _serve(listener: socket.socket, idle: float, users: t.Sequence[str], names: list[str]) -> None:
+    """Run one module after the other, each in a process of its own, until nobody has asked for a while.
 
-
-def _serve(listener: socket.socket, idle: float) -> None:
-    """Run one module after the other, each in a process of its own, until nobody has asked for a while."""
+    While nobody asks, import what modules would import, and become the users that they will need.
+    """
+    Spares.provide(users)
     while True:
-        listener.settimeout(idle)
+        listener.settimeout(0 if names else idle)
         try:
             visitor = listener.accept()[0]
+        except BlockingIOError:
+            _import(names.pop(0))
+            continue
         except socket.timeout:
             return
         with visitor, contextlib.suppress(OSError, ValueError):
-            visitor.settimeout(_PATIENCE)
-            order = json.loads(b"".join(iter(lambda: visitor.recv(1 << 16), b"")))  # noqa: B023 - used up before the next turn
-            child = os.fork()
-            if child == 0:
-                listener.close()
-                _run_module(visitor, order)
-            visitor.close()
-            os.waitpid(child, 0)
+            _attend(visitor, listener, users)
+
+
+def _import(name: str) -> None:
+    with contextlib.suppress(Exception):  # the module that needs it will say so
+        importlib.import_module(f"{_UTILS}.{name}")
+
+
+def _attend(visitor: socket.socket, listener: socket.socket, users: t.Sequence[str]) -> None:
+    visitor.settimeout(_PATIENCE)
+    order = json.loads(b"".join(iter(lambda: visitor.recv(1 << 16), b"")))
+    child = os.fork()
+    if child == 0:
+        listener.close()
+        _run_module(visitor, order)
+    visitor.close()
+    Spares.hand_over()
+    Spares.provide(users)
+    os.waitpid(child, 0)
 
 
 def _run_module(visitor: socket.socket, order: dict[str, t.Any]) -> t.NoReturn:

@@ -340,7 +340,7 @@ options:
     type: int
     default: 3
   interval:
-    description: Seconds between two rounds.
+    description: Seconds from the beginning of one round to that of the next. A round that takes longer is followed by the next at once.
     type: float
     default: 0.2
   deadline:

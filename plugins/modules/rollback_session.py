@@ -32,6 +32,11 @@ options:
     description: Seconds without a module after which the process ends.
     type: float
     default: 120
+  users:
+    description: Users as whom the modules that follow will run programs. Becoming one of them takes time, too.
+    type: list
+    elements: str
+    default: []
   sources:
     description: What it imports ahead. The collection fills this in itself.
     type: dict
@@ -66,13 +71,14 @@ from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, _runner: Runner) -> dict[str, t.Any]:
-    return {"changed": False, "ansible_facts": {"lastgood_session": begin(module.params["idle"], module.params["sources"])}}
+    return {"changed": False, "ansible_facts": {"lastgood_session": begin(**module.params)}}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "idle": {"type": "float", "default": 120.0},
+            "users": {"type": "list", "elements": "str", "default": []},
             "sources": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,

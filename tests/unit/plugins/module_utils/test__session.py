@@ -22,7 +22,7 @@ PLUGINS = pathlib.Path(_session.__file__).resolve().parents[1]
 
 @pytest.fixture
 def session() -> t.Iterator[str]:
-    path = _session.begin(0.5)
+    path = _session.begin(0.5, {}, [])
     yield path
     deadline = time.monotonic() + 10
     while pathlib.Path(path).exists() and time.monotonic() < deadline:
