@@ -17,8 +17,8 @@ _UNABLE = "lastgood: the process on the host cannot run this module"  # _session
 
 # Runs on the host in place of the module: hands the order to the process that waits there, and its answer to Ansible.
 _MESSENGER = """
-import os, socket, sys
-line = socket.socket(socket.AF_UNIX)
+import os, sys, _socket  # without what socket adds to _socket: this starts for each task
+line = _socket.socket(_socket.AF_UNIX)
 try:
     if os.stat(os.path.dirname({path!r})).st_uid != os.geteuid():
         raise OSError
@@ -26,7 +26,7 @@ try:
 except OSError:
     sys.exit({gone!r})
 line.sendall({order!r})
-line.shutdown(socket.SHUT_WR)
+line.shutdown(_socket.SHUT_WR)
 while True:
     part = line.recv(1 << 16)
     if not part:

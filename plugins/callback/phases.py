@@ -36,7 +36,8 @@ _WHOLE_WORDS: dict[str, t.Any] = {"break_long_words": False, "break_on_hyphens":
 
 def _silent(task: t.Any) -> bool:
     """Bookkeeping that says nothing to a person."""
-    return task.action in C._ACTION_SET_FACT or task.get_name().split(" : ")[-1].startswith("Validating arguments")
+    quiet = (*C._ACTION_SET_FACT, *C._ACTION_ALL_INCLUDES)
+    return task.action in quiet or task.get_name().split(" : ")[-1].startswith("Validating arguments")
 
 
 def _message(found: dict[str, t.Any]) -> str:

@@ -167,8 +167,8 @@ def _listed(names: t.Sequence[str]) -> str:
 def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """Look, prepare, switch: as far as the state says."""
     repository = Repository(runner, options["path"], options["user"] or owner(options["path"]))
-    if options["prepared"] and options["state"] == "switched":
-        return _switch_prepared(runner, repository, options, check_mode=check_mode)
+    if options["prepared"] and options["state"] != "resolved":
+        return _as_planned(runner, repository, options, check_mode=check_mode)
     check_target(options["target"])
     running = repository.work_tree()
     commit = resolve(repository, options["target"], remote=options["remote"] or None)
@@ -181,9 +181,9 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
     depot = Depot(runner, repository)
     moves = options["state"] == "switched"
     if check_mode:
-        return {**result, "changed": moves or (switch.moves_dependencies and not depot.holds(switch))}
+        return {**result, "changed": moves or (switch.moves_dependencies and not depot.holds(commit))}
     if switch.moves_dependencies:
-        result["dependencies"] = depot.prepare(switch, _composer(runner, repository, options))
+        result["dependencies"] = depot.prepare(result["switch"], _composer(runner, repository, options))
     if moves:
         result.update(switch_files(runner, repository, result["switch"], options))
     return {**result, "changed": moves or result.get("dependencies", KEPT) != KEPT}
@@ -204,6 +204,7 @@ def describe(repository: Repository, switch: Switch) -> dict[str, t.Any]:
             "from_commit": switch.running.commit,
             "commit": switch.commit,
             "dependencies": switch.moves_dependencies,
+            "install": bool(switch.unmet_packages),
         },
         "from_version": before,
         "commits": repository.commits_between(switch.commit, switch.running.commit),
@@ -236,16 +237,19 @@ def _composer(runner: Runner, repository: Repository, options: t.Mapping[str, t.
     )
 
 
-def _switch_prepared(runner: Runner, repository: Repository, options: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+def _as_planned(runner: Runner, repository: Repository, options: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    """Prepare or switch without looking at everything again."""
     switch = options["prepared"]
     if not all(looks_like_commit(switch[name]) for name in ("from_commit", "commit")):
         raise RollbackError("What was prepared does not name commits.", facts={"code_unchanged": True})
     running = repository.work_tree()
     if running.commit not in (switch["from_commit"], switch["commit"]):
         raise RollbackError(
-            f"{repository.path} is at {running.commit[:12]} now; the switch was prepared from {switch['from_commit'][:12]}.",
+            f"{repository.path} is at {running.commit[:12]} now; the switch was planned from {switch['from_commit'][:12]}.",
             next_command="run the rollback again",
         )
+    if options["state"] == "prepared":
+        return _prepare_as_planned(runner, repository, options, check_mode=check_mode)
     needed = running.commit != switch["commit"] or switch["dependencies"]
     result: dict[str, t.Any] = {"switch": dict(switch), "changed": needed}
     if needed and running.changed_files and options["local_changes"] == "refuse":
@@ -253,3 +257,15 @@ def _switch_prepared(runner: Runner, repository: Repository, options: t.Mapping[
     if needed and not check_mode:
         result.update(switch_files(runner, repository, switch, options, running))
     return result
+
+
+def _prepare_as_planned(runner: Runner, repository: Repository, options: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    switch = options["prepared"]
+    result: dict[str, t.Any] = {"switch": dict(switch), "changed": False}
+    depot = Depot(runner, repository)
+    if not switch["dependencies"]:
+        return result
+    if check_mode:
+        return {**result, "changed": not depot.holds(switch["commit"])}
+    how = depot.prepare(switch, _composer(runner, repository, options))
+    return {**result, "dependencies": how, "changed": how != KEPT}

@@ -48,12 +48,6 @@ class DatabaseError(RollbackError):
         self.reason = reason
 
 
-def ping(runner: Runner, credentials: Credentials, *, timeout: float = 10) -> None:
-    """Raise a DatabaseError unless the server answers and the database can be used."""
-    if query(runner, credentials, "SELECT 1", timeout=timeout) != [["1"]]:
-        raise DatabaseError(f"{place(credentials)} did not answer SELECT 1.", reason=OTHER)
-
-
 def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60) -> list[list[str]]:
     """The rows that one or more statements give, as text; SQL's NULL arrives as the text NULL."""
     with option_file(credentials) as options:

@@ -12,7 +12,6 @@ from ._composer import LOCK_FILE, unmet
 from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
-    from ._checkout import Switch
     from ._command import Runner
     from ._composer import Composer
     from ._git import Repository
@@ -34,10 +33,10 @@ class Depot:
     def prepared(self, commit: str) -> str:
         return f"{self._root}/{commit}/vendor"
 
-    def holds(self, switch: Switch) -> bool:
+    def holds(self, commit: str) -> bool:
         """Whether a tree that fits the target's lock file is there already."""
-        lock = f"{switch.commit}:{LOCK_FILE}"
-        found = self._as_owner(["cat", f"{self.prepared(switch.commit)}/composer/installed.json"], check=False)
+        lock = f"{commit}:{LOCK_FILE}"
+        found = self._as_owner(["cat", f"{self.prepared(commit)}/composer/installed.json"], check=False)
         return found.rc == 0 and not unmet(self._repository.contents([lock]).get(lock), found.stdout)
 
     def require(self, commit: str) -> None:
@@ -47,34 +46,34 @@ class Depot:
                 f"The dependencies of {commit[:12]} are not prepared in {self._root}.", next_command="run the rollback again"
             )
 
-    def prepare(self, switch: Switch, composer: Composer) -> str:
+    def prepare(self, switch: t.Mapping[str, t.Any], composer: Composer) -> str:
         """Build the target's dependencies beside the live ones; say how."""
-        if self.holds(switch):
+        commit = switch["commit"]
+        if self.holds(commit):
             return KEPT
-        tree = f"{self._root}/{switch.commit}.building"
-        self._as_owner(["rm", "-rf", "--", tree, f"{self._root}/{switch.commit}"])
+        tree = f"{self._root}/{commit}.building"
+        self._as_owner(["rm", "-rf", "--", tree, f"{self._root}/{commit}"])
         self._as_owner(["mkdir", "-p", "-m", "0750", "--", tree])
         try:
-            self._repository.export(switch.commit, tree, f"{tree}.index")
-            how = self._fill(switch, composer, tree)
-            self._as_owner(["mv", "-T", "--", tree, f"{self._root}/{switch.commit}"])
+            self._repository.export(commit, tree, f"{tree}.index")
+            how = self._fill(composer, tree, install=switch["install"])
+            self._as_owner(["mv", "-T", "--", tree, f"{self._root}/{commit}"])
         finally:
             self._as_owner(["rm", "-rf", "--", tree, f"{tree}.index"])
-        if not self.holds(switch):
-            raise RollbackError(f"The dependencies built for {switch.target} do not match its {LOCK_FILE}.")
-        self._forget_old(switch)
+        if not self.holds(commit):
+            raise RollbackError(f"The dependencies built for {commit[:12]} do not match its {LOCK_FILE}.")
+        self._forget_old({commit, switch["from_commit"]})
         return how
 
-    def _fill(self, switch: Switch, composer: Composer, tree: str) -> str:
-        if switch.unmet_packages:
+    def _fill(self, composer: Composer, tree: str, *, install: bool) -> str:
+        if install:
             return composer.install(tree)
         self._as_owner(["cp", "-a", "--", self._live, f"{tree}/vendor"])
         composer.dump_autoload(tree)
         return "copied, class map rebuilt"
 
-    def _forget_old(self, switch: Switch) -> None:
+    def _forget_old(self, spared: t.Container[str]) -> None:
         listed = self._as_owner(["ls", "-1t", "--", self._root]).stdout.split()
-        spared = {switch.commit, switch.running.commit}
         for name in [name for name in listed if name not in spared][_KEPT:]:
             self._as_owner(["rm", "-rf", "--", f"{self._root}/{name}"])
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from ._checkout import Switch, describe, refuse_obstacles, resolve, survey
 from ._database_credentials import from_dotenv
-from ._database_mysql import ping
 from ._dotenv import parse
 from ._errors import CommandError, RollbackError
 from ._git import Repository, WorkTree
@@ -183,7 +182,6 @@ def _pending(
 def _migrations(runner: Runner, request: Request, repository: Repository, switch: Switch) -> dict[str, t.Any]:
     application = request.application
     credentials = from_dotenv(runner, application["environment_file"], application["user"])
-    ping(runner, credentials)
     held = applied(runner, credentials)
     names = unknown_to(switch.target_migrations, held)
     unknown = judge(repository, switch.running.commit, names)

@@ -52,7 +52,7 @@ options:
     default: switched
   prepared:
     description:
-      - The RV(switch) of an earlier call with O(state=prepared). The switch then does just that, without looking again.
+      - The RV(switch) of an earlier call, or of the plan. O(state=prepared) and O(state=switched) then do just that, without looking again.
       - It is refused when the checkout is no longer at the commit from which it was prepared.
     type: dict
     suboptions:
@@ -68,6 +68,10 @@ options:
         description: Whether the dependencies are to be swapped.
         type: bool
         required: true
+      install:
+        description: Whether packages are to be installed. Otherwise the live ones are copied, and only the class map is built anew.
+        type: bool
+        default: true
   remote:
     description: The remote that is asked when the checkout does not have the target. Empty to never ask.
     type: str
@@ -125,7 +129,7 @@ switch:
   description: From where to where, to be handed to O(prepared).
   returned: success
   type: dict
-  sample: {from_commit: 4f1c9e0, commit: 9ab31d2, dependencies: true}
+  sample: {from_commit: 4f1c9e0, commit: 9ab31d2, dependencies: true, install: true}
 from_version:
   description: A tag of the commit that was checked out, or its first 12 digits.
   returned: success and O(prepared) not given
@@ -193,6 +197,7 @@ def main() -> None:
                     "from_commit": {"type": "str", "required": True},
                     "commit": {"type": "str", "required": True},
                     "dependencies": {"type": "bool", "required": True},
+                    "install": {"type": "bool", "default": True},
                 },
             },
             "remote": {"type": "str", "default": "origin"},

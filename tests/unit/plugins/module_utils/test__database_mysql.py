@@ -27,7 +27,7 @@ def test_rows_come_back_as_they_are_stored() -> None:
 def test_a_login_without_a_database_names_none() -> None:
     runner = Streaming().on("mysql *", "1\n")
     runner.missing.add("mariadb")
-    _database_mysql.ping(runner, Credentials(host="localhost", user="root", certificate_authority="/ca.pem"))
+    _database_mysql.query(runner, Credentials(host="localhost", user="root", certificate_authority="/ca.pem"), "SELECT 1")
     assert not runner.lines("*--database*")
     assert runner.logins[0].splitlines()[-2:] == ['host="localhost"', 'ssl-ca="/ca.pem"']
 
@@ -50,15 +50,10 @@ def test_a_login_without_a_database_names_none() -> None:
 )
 def test_failures_have_a_reason(said: str, reason: str) -> None:
     with pytest.raises(DatabaseError) as caught:
-        _database_mysql.ping(Streaming().on("mariadb *", rc=1, stderr=said), LOGIN)
+        _database_mysql.query(Streaming().on("mariadb *", rc=1, stderr=said), LOGIN, "SELECT 1")
     assert caught.value.reason == reason
     assert "'chom' at 127.0.0.1:3306" in caught.value.message
     assert "secret" not in caught.value.message
-
-
-def test_an_answer_that_is_not_one_is_no_ping() -> None:
-    with pytest.raises(DatabaseError, match="did not answer"):
-        _database_mysql.ping(Streaming().on("mariadb *", "2\n"), LOGIN)
 
 
 def test_the_login_is_gone_when_the_block_ends() -> None:
@@ -84,4 +79,4 @@ def test_no_client_at_all_is_said() -> None:
     runner = Streaming()
     runner.missing |= {"mariadb", "mysql"}
     with pytest.raises(RollbackError, match="Neither mariadb nor mysql is installed"):
-        _database_mysql.ping(runner, LOGIN)
+        _database_mysql.query(runner, LOGIN, "SELECT 1")

@@ -80,7 +80,7 @@ def test_says_what_is_left_behind(switch: Switch, app: Checkout) -> None:
     assert result["packages"] == ["acme/cache 1.0", "acme/log 1.0", "acme/metrics (not in the target)"]
     assert result["migrations"] == ["2024_01_01_000000_users"]
     assert result["config_keys"] == {"running": ["NEW_KEY"], "target": ["OLD_KEY"]}
-    assert result["switch"] == {"from_commit": app.at("v1.2.0"), "commit": app.at("v1.0.0"), "dependencies": True}
+    assert result["switch"] == {"from_commit": app.at("v1.2.0"), "commit": app.at("v1.0.0"), "dependencies": True, "install": True}
     assert result["diff"] == {"before": "v1.2.0\n", "after": "v1.0.0\n"}
 
 
