@@ -51,6 +51,10 @@ class Sent(importlib.abc.InspectLoader, importlib.abc.MetaPathFinder):
     def get_source(self, fullname: str) -> str:
         return self._sources[fullname.rpartition(".")[2]]
 
+    def get_code(self, fullname: str) -> types.CodeType:
+        """With a name, so that tracebacks show lines."""
+        return self.source_to_code(self.get_source(fullname), f"{fullname.rpartition('.')[2]}.py")
+
     def is_package(self, fullname: str) -> bool:
         return False
 

@@ -84,8 +84,9 @@ def test_a_folder_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_the_process_lacks_is_sent_as_always(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "rollback_info.py").write_text("import there_is_no_such_module\n")
-    monkeypatch.setattr(action, "_MODULES", tmp_path)
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules/rollback_info.py").write_text("import there_is_no_such_module\n")
+    monkeypatch.setattr(action, "_PLUGINS", tmp_path)
     assert Recorded(monkeypatch)(_session.begin(0.5, {}, [])) == {"as_always": True}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import pathlib
 import socket
 import stat
@@ -82,23 +83,46 @@ def test_nobody_else_can_reach_it_and_nothing_is_left(session: str) -> None:
     assert not folder.exists()
 
 
-def _used(path: pathlib.Path) -> set[str]:
-    """The private utilities that a file imports, by whichever of the two forms."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            within = (node.module or "").removeprefix("module_utils").removeprefix(".")
-            found |= {within} if within else {alias.name for alias in node.names}
-    return {name for name in found if (PLUGINS / f"module_utils/{name}.py").exists()}
+def test_what_was_sent_can_be_imported_and_read() -> None:
+    path = _session.begin(0.5, {"_only_sent": "def fails():\n    return 1 / 0  # here\n"}, [])
+    said = order(path, "from ..module_utils import _only_sent\ndef main():\n    _only_sent.fails()\n")
+    assert "ZeroDivisionError" in said
+    assert "# here" in said  # as in any traceback
 
 
-def test_carries_all_that_the_modules_need() -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else here")
+def test_somebody_is_the_applications_user_already() -> None:
+    path = _session.begin(0.5, {}, ["nobody"])
+    source = """
+from ..module_utils import _command
+def main():
+    _command._Attendant.__init__ = None  # it cannot start one itself
+    runner = _command.Runner(None)
+    runner._paths = {"id": "/usr/bin/id"}
+    print(runner.run(["id", "-un"], user="nobody").stdout.strip())
+"""
+    assert order(path, source) == "nobody\n"
+    assert order(path, source) == "nobody\n"  # the next module has one of its own
+
+
+def _needed_of_ansible(path: pathlib.Path) -> set[str]:
+    """What a file imports of Ansible when it runs, not for type checkers."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    checked = {inner for node in tree.body if isinstance(node, ast.If) for inner in ast.walk(node)}
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node not in checked and not node.level]
+    return {f"{node.module}.{name.name}" for node in found for name in node.names if (node.module or "").startswith("ansible.")}
+
+
+def test_ansible_sends_all_of_itself_that_the_modules_need() -> None:
     """A module that needs more would still run, in a Python of its own, slowly."""
-    carried, waiting = set(), {"_session", "_wiring"}
-    while waiting:
-        name = waiting.pop()
-        carried.add(name)
-        waiting |= _used(PLUGINS / f"module_utils/{name}.py") - carried
+    files = [*(PLUGINS / "modules").glob("*.py"), *(PLUGINS / "module_utils").glob("*.py")]
+    sent = ("ansible.module_utils.basic", "ansible.module_utils.common.arg_spec")  # imported by _session.py
+    for path in files:
+        for name in _needed_of_ansible(path):
+            assert f"{name}.".startswith(tuple(f"{each}." for each in sent)), f"{path.name} imports {name}"
+
+
+def test_every_module_that_runs_on_hosts_can_use_the_session() -> None:
     routed = yaml.safe_load((PLUGINS.parent / "meta/runtime.yml").read_text(encoding="utf-8"))["plugin_routing"]["modules"]
-    for module in routed:
-        assert _used(PLUGINS / f"modules/{module}.py") <= carried, module
+    here = {path.stem for path in (PLUGINS / "action").glob("*.py")}
+    assert set(routed) == {path.stem for path in (PLUGINS / "modules").glob("*.py")} - here

@@ -752,7 +752,7 @@ def test_old_trees_are_thrown_away(app: Checkout, switch: Switch) -> None:
 def test_what_was_prepared_from_another_commit_is_refused(app: Checkout, switch: Switch) -> None:
     prepared = switch("v1.1.0", state="prepared")["switch"]
     app.commit("Deployed meanwhile")
-    refused(switch("v1.1.0", prepared=prepared), f"is at {app.head[:12]} now", "was prepared from")
+    refused(switch("v1.1.0", prepared=prepared), f"is at {app.head[:12]} now", "was planned from")
     assert app.package("acme/log") == "2.0"
 
 
