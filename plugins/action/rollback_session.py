@@ -60,6 +60,10 @@ class ActionModule(Normal):
         special = self._task.async_val or self._task.delegate_to or any(self._task.environment or ()) or self._connection.become
         return not special and bool(self._is_pipelining_enabled("new"))
 
+    def _low_level_execute_command(self, cmd: str, *arguments: t.Any, **more: t.Any) -> t.Any:
+        """The messenger needs nothing of what Python otherwise looks for when it starts."""
+        return super()._low_level_execute_command(f"{cmd} -I -S" if self._session else cmd, *arguments, **more)
+
     def _configure_module(self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
         """What Ansible sends to the host's Python: the messenger instead of an archive with the module and all it needs."""
         if self._begins():

@@ -42,6 +42,10 @@ options:
     description: Folder on the controller in which the run gets a folder of its own.
     type: path
     default: reports
+  session:
+    description: Whether to open a session on the host when the profile is right, see M(lastgood.rollback.rollback_session).
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -63,6 +67,10 @@ ansible_facts:
     rollback_identity:
       description: The id of the run, its actor, controller, begin (Unix time) and folder on the controller.
       type: dict
+    lastgood_session:
+      description: Where the session on the host listens.
+      returned: O(session=true)
+      type: str
 mistakes:
   description: What is wrong with the profile.
   returned: failure
