@@ -47,6 +47,8 @@ class ActionModule(ActionBase):
             os.makedirs(folder, mode=0o700, exist_ok=True)
             _write(os.path.join(folder, "report.json"), json.dumps(report, indent=2) + "\n")
             _write(place, markdown(report))
+            if wanted.get("journal"):
+                _write(os.path.join(folder, "journal.jsonl"), wanted["journal"])
         except OSError as error:  # how the run ended must be shown all the same
             place = f"NOT WRITTEN to {place}: {error.strerror}"
         text = _closing_lines(report, place)

@@ -75,8 +75,23 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         return
     when = last.get("closed") or last.get("opened")
     yield f"last rollback: {last.get('from_version')} -> {last.get('target')}, {last.get('outcome')} at {when} (run {last.get('run')})"
+    yield from _journal(status)
     if status["unfinished"]:
-        yield f"NEXT: ansible-playbook playbooks/{last.get('severity', 'standard')}_rollback.yml -e target={last.get('target')}"
+        yield f"NEXT: ansible-playbook playbooks/resume.yml   # go on to {last.get('target')}"
+        yield f"NEXT: ansible-playbook playbooks/undo.yml   # go back to {last.get('from_version')}"
+
+
+def _journal(status: dict[str, t.Any]) -> t.Iterator[str]:
+    found = status.get("journal")
+    if not found:
+        return
+    whole = f"DAMAGED: {found['broken']}" if found["broken"] else "its last line was cut off" if found["torn"] else "intact"
+    yield f"journal: {found['entries']} entries, {whole}"
+    sign = found["sign_of_life"]
+    if sign.get("at_work"):
+        yield f"at work at this moment: {sign['step']} since {sign['at']}"
+    elif status["unfinished"] and sign:
+        yield f"last sign of life: {sign['step']} at {sign['at']}"
 
 
 def _probes(gate: dict[str, t.Any]) -> t.Iterator[str]:

@@ -144,6 +144,22 @@ def go_down(
     return done
 
 
+def go_up(runner: Runner, credentials: Credentials, path: str, php: str, user: str, names: t.Sequence[str]) -> None:
+    """Apply the named migrations again, one at a time, and no others; read the table again after each."""
+    check_names(names)
+    for name in names:
+        file = f"database/migrations/{name}.php"
+        said = runner.run(
+            [php, f"{path}/artisan", "migrate", f"--path={file}", "--force", "--no-interaction", "--no-ansi"], user=user, timeout=900
+        )
+        if name not in {migration.name for migration in applied(runner, credentials)}:
+            raise RollbackError(
+                f"The migration {name} did not go up: artisan reported success but the migration is not recorded as applied: {said.output}",
+                state="Migrations before it are applied again.",
+                next_command=f"sudo -u {user} {php} {path}/artisan migrate:status",
+            )
+
+
 def _stuck(name: str, done: t.Sequence[t.Mapping[str, t.Any]], why: str) -> RollbackError:
     gone = ", ".join(entry["name"] for entry in done) or "none"
     return RollbackError(

@@ -15,6 +15,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from . import _journal
 from ._errors import RollbackError
 from ._wiring import utc
 
@@ -114,6 +115,8 @@ def acquire(folder: Folder, owner: t.Mapping[str, t.Any], *, take_over: str | No
             return None
         if held is not None and (not take_over or held != seen):  # what changed meanwhile is not what was to be taken over
             raise locked(folder, held)
+        if held is not None and sign_of_life(folder, held.get("run")).get("at_work"):
+            raise locked(folder, held)
         _write_lock(folder, owner, replaces=held is not None)
     return held
 
@@ -160,14 +163,37 @@ def _guard(folder: Folder) -> t.Iterator[None]:
         os.close(descriptor)
 
 
+def sign_of_life(folder: Folder, run: t.Any) -> dict[str, t.Any]:
+    """The last thing that a run wrote into its journal, how long ago, and whether it is doing it at this moment."""
+    if not isinstance(run, str) or not run or os.path.basename(run) != run:
+        return {}
+    path = os.path.join(folder.run(run), _journal.NAME)
+    try:
+        found = _journal.read(folder.run(run))
+        age = time.time() - os.stat(path).st_mtime
+    except (OSError, RollbackError):
+        return {}
+    if found is None or not found.entries:
+        return {}
+    last = found.entries[-1]
+    step = last.get("step", last.get("event"))
+    return {"step": step, "at": last.get("at"), "seconds_ago": round(age, 1), "at_work": _journal.at_work(found.entries) is not None}
+
+
 def locked(folder: Folder, held: t.Mapping[str, t.Any] | None) -> RollbackError:
     who = held or {}
+    sign = sign_of_life(folder, who.get("run"))
+    if sign.get("at_work"):
+        doing, after = f" It is at work at this moment: {sign['step']} since {sign['at']}.", "wait for it"
+    else:
+        doing = f" Its last sign of life was {sign['seconds_ago']:g} s ago: {sign['step']}." if sign else ""
+        after = 'wait for it; if it is dead, run again with -e \'{"take_over": "why you are sure that it is dead"}\''
     return RollbackError(
         f"Another rollback holds the lock {folder.lock}: {who.get('actor', 'somebody')} since {who.get('since', 'an unknown time')}"
-        f" (run {who.get('run', 'unknown')} from {who.get('controller', 'an unknown machine')}, to {who.get('target', 'an unknown target')}).",
+        f" (run {who.get('run', 'unknown')} from {who.get('controller', 'an unknown machine')}, to {who.get('target', 'an unknown target')}).{doing}",
         state="This run changed nothing.",
-        next_command='wait for it; if it is dead, run again with -e \'{"take_over": "why you are sure that it is dead"}\'',
-        facts={"lock": dict(who)},
+        next_command=after,
+        facts={"lock": dict(who), "sign_of_life": sign},
     )
 
 
@@ -182,7 +208,7 @@ def release(folder: Folder, run: str) -> bool:
 
 def unfinished(last: t.Mapping[str, t.Any] | None) -> bool:
     """Whether the last run that touched the application never got to its end."""
-    return last is not None and last.get("outcome") not in ("rolled_back", "nothing_to_do", "refused")
+    return last is not None and last.get("outcome") not in ("rolled_back", "nothing_to_do", "refused", "undone", "aborted")
 
 
 def free_bytes(path: str) -> int:
@@ -196,6 +222,7 @@ def opened(folder: Folder, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     except OSError as error:
         raise RollbackError(f"{folder.run(facts['run'])} cannot be created: {error.strerror}.") from error
     record = {**facts, "opened": utc(), "outcome": "interrupted"}
+    _journal.create(folder.run(facts["run"]), {"event": "opened", "at": record["opened"], "facts": dict(facts)})
     write_json(folder.record(facts["run"]), record)
     write_json(folder.last_run, record)
     return record
@@ -212,6 +239,10 @@ def closed(folder: Folder, run: str, outcome: str, detail: t.Mapping[str, t.Any]
     """Record how a run ended."""
     record, changed = closing(folder, run, outcome, detail)
     if changed:
+        try:
+            _journal.append(folder.run(run), {"event": "closed", "at": record["closed"], "outcome": outcome})
+        except RollbackError as error:  # a damaged journal must not keep the lock
+            record["journal_problem"] = error.message
         write_json(folder.record(run), record)
     if (read_json(folder.last_run) or {}).get("run") == run:
         write_json(folder.last_run, record)

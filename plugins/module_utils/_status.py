@@ -9,7 +9,8 @@ import os
 import typing as t
 
 from ._git import Repository
-from ._run import Folder, read_json, unfinished
+from ._journal import phases, read
+from ._run import Folder, read_json, sign_of_life, unfinished
 from ._units import Systemd
 from ._versions import newest_release
 
@@ -29,7 +30,22 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "lock": read_json(folder.lock),
         "last_run": last,
         "unfinished": unfinished(last),
+        "journal": _journal_state(folder, last),
         "workers_waiting": sorted((remembered or {}).get("units", [])),
+    }
+
+
+def _journal_state(folder: Folder, last: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """Whether the last run's journal can be trusted, and when it last wrote."""
+    found = read(folder.run(last["run"])) if last and last.get("run") else None
+    if found is None:
+        return None
+    return {
+        "entries": len(found.entries),
+        "broken": found.broken,
+        "torn": found.torn,
+        "phases": phases(found.entries),
+        "sign_of_life": sign_of_life(folder, (last or {})["run"]),
     }
 
 

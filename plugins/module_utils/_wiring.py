@@ -12,6 +12,7 @@ import typing as t
 
 from ._command import Runner
 from ._errors import RollbackError
+from ._journal import append, this_process
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -25,14 +26,46 @@ def utc(moment: float | None = None) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+# The option of modules that record what they do.
+JOURNAL: dict[str, t.Any] = {"journal": {"type": "path"}}
+
+# What of a result is worth recording: what a later run needs to go on, or to go back.
+_RECORDED = ("switch", "dependencies", "patch", "down", "was_down", "ran", "remembered", "path", "passed", "code_unchanged", "schema_unchanged")
+
+
 def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
     """Run a module's work and turn its value, or its RollbackError, into the module's result."""
     started = time.time()
+    journal = module.params.pop("journal", None)
+    if module.check_mode:
+        journal = None
     try:
+        if journal:
+            append(journal, {"event": "intent", "step": _step(module), "at": utc(), "process": this_process()})
         result = work(module, Runner(module))
     except RollbackError as error:
-        module.fail_json(**_timing(started), **_readable(error.as_result()))
+        failure = error.as_result()
+        _record(module, journal, started, {"failed": True, "message": error.message}, failure)
+        module.fail_json(**_timing(started), **_readable(failure))
+    _record(module, journal, started, {"failed": False, "changed": bool(result.get("changed"))}, result)
     module.exit_json(**_timing(started), **_readable(result))
+
+
+def _step(module: AnsibleModule) -> str:
+    """What the module does, in words: its name, and the state that it brings about."""
+    return " ".join(str(word) for word in (module._name.rpartition(".")[2], module.params.get("state")) if word)
+
+
+def _record(module: AnsibleModule, journal: str | None, started: float, outcome: dict[str, t.Any], result: t.Mapping[str, t.Any]) -> None:
+    """What is done is done: that it could not be recorded is said, it does not make the step fail."""
+    if not journal:
+        return
+    facts = {name: result[name] for name in _RECORDED if result.get(name) is not None}
+    entry = {"event": "result", "step": _step(module), "at": utc(), "seconds": round(time.time() - started, 3), **outcome, "facts": facts}
+    try:
+        append(journal, t.cast("dict[str, t.Any]", _readable(entry)))
+    except RollbackError as error:
+        module.warn(error.message)
 
 
 def _readable(value: t.Any) -> t.Any:

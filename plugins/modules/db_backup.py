@@ -22,6 +22,7 @@ author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._journal
 attributes:
   check_mode:
     support: full
@@ -196,7 +197,7 @@ from ..module_utils._database_credentials import Credentials
 from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
-from ..module_utils._wiring import conclude, utc
+from ..module_utils._wiring import JOURNAL, conclude, utc
 
 
 def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
@@ -268,6 +269,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 
 
 _OPTIONS: dict[str, t.Any] = {
+    **JOURNAL,
     "directory": {"type": "path", "required": True},
     "environment_file": {"type": "path"},
     "environment_user": {"type": "str"},

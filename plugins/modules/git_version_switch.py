@@ -21,6 +21,7 @@ author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._journal
 attributes:
   check_mode:
     support: full
@@ -181,12 +182,13 @@ patch:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._checkout import run
-from ..module_utils._wiring import conclude
+from ..module_utils._wiring import JOURNAL, conclude
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **JOURNAL,
             "path": {"type": "path", "required": True},
             "user": {"type": "str"},
             "target": {"type": "str", "required": True},

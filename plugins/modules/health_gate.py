@@ -19,6 +19,7 @@ description:
   - It asks an application that is in Laravel's maintenance mode from behind it, by the bypass secret that is on the host.
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._journal
 attributes:
   check_mode:
     support: full
@@ -523,9 +524,10 @@ from ..module_utils import _probes, _probes_options, _probes_spec
 from ..module_utils._clock import Clock
 from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
-from ..module_utils._wiring import conclude
+from ..module_utils._wiring import JOURNAL, conclude
 
 _ARGUMENTS: dict[str, t.Any] = {
+    **JOURNAL,
     "probes": {"type": "list", "elements": "dict", "required": True, **_probes_spec.PROBE},
     "mode": {"type": "str", "choices": ["gate", "watch", "measure"], "default": "gate"},
     "successes": {"type": "int", "default": 2},

@@ -19,6 +19,7 @@ author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._journal
   - lastgood.rollback._laravel
 attributes:
   check_mode:
@@ -84,7 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._artisan import ARGUMENTS, application
 from ..module_utils._command import Runner
 from ..module_utils._laravel_cache import CACHES, Wish, refresh
-from ..module_utils._wiring import conclude
+from ..module_utils._wiring import JOURNAL, conclude
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
@@ -110,6 +111,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **JOURNAL,
             **ARGUMENTS,
             "state": {"type": "str", "choices": ["rebuilt", "cleared"], "default": "rebuilt"},
             "caches": {"type": "list", "elements": "str", "choices": list(CACHES), "default": list(CACHES)},

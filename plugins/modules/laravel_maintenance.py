@@ -20,6 +20,7 @@ author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._journal
   - lastgood.rollback._laravel
 attributes:
   check_mode:
@@ -155,7 +156,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._artisan import ARGUMENTS, application
 from ..module_utils._command import Runner
 from ..module_utils._maintenance import closing, switch
-from ..module_utils._wiring import conclude, utc
+from ..module_utils._wiring import JOURNAL, conclude, utc
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
@@ -181,6 +182,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **JOURNAL,
             **ARGUMENTS,
             "state": {"type": "str", "choices": ["down", "up"], "required": True},
             "method": {"type": "str", "choices": ["auto", "file", "artisan"], "default": "auto"},

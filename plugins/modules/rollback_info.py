@@ -72,6 +72,27 @@ unfinished:
   description: Whether the last run never got to its end.
   returned: success
   type: bool
+journal:
+  description: The journal of the last run; null when it has none.
+  returned: success
+  type: dict
+  contains:
+    entries:
+      description: How many entries can be trusted.
+      type: int
+    broken:
+      description: Why it cannot be trusted from there on; null when it is intact.
+      type: str
+    torn:
+      description: Whether its last line was cut off, since whoever wrote it was killed.
+      type: bool
+    phases:
+      description: What came of each phase that was begun; C(interrupted) when it never ended.
+      type: dict
+    sign_of_life:
+      description: The last step, when it was written, how many seconds ago, and whether it is being done at this moment.
+      type: dict
+      sample: {step: git_version_switch switched, at: "2026-11-22T03:15:09.120Z", seconds_ago: 4.2, at_work: false}
 workers_waiting:
   description: Units that a run stopped and that were not started again.
   returned: success

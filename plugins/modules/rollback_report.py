@@ -63,6 +63,9 @@ options:
   failure:
     description: What failed, when something did.
     type: dict
+  journal:
+    description: The text of the journal on the host, of which a copy is put beside the report.
+    type: str
 """
 
 EXAMPLES = r"""

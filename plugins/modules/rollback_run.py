@@ -69,7 +69,7 @@ options:
   outcome:
     description: How the run ended. Required for O(state=closed).
     type: str
-    choices: [rolled_back, nothing_to_do, held, refused, failed]
+    choices: [rolled_back, nothing_to_do, held, refused, failed, undone, aborted]
 """
 
 EXAMPLES = r"""
@@ -112,6 +112,10 @@ record:
   description: What is recorded about the run now.
   returned: success, not in check mode
   type: dict
+journal:
+  description: The run's journal, JSON lines, to be kept elsewhere too.
+  returned: O(state=closed), not in check mode
+  type: str
 """
 
 import os
@@ -122,6 +126,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
+from ..module_utils._journal import text_of
 from ..module_utils._run import Folder, acquire, closed, closing, holder, locked, opened, read_json, release
 from ..module_utils._wiring import conclude, utc
 
@@ -147,7 +152,7 @@ def _close(folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> di
     if changed:
         record = closed(folder, run, options["outcome"], options["facts"])
         release(folder, run)
-    return {**result, "record": record}
+    return {**result, "record": record, "journal": text_of(folder.run(run))}
 
 
 def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
@@ -225,7 +230,7 @@ def main() -> None:
             "log_lines": {"type": "int", "default": 500},
             "user": {"type": "str"},
             "units": {"type": "list", "elements": "str", "default": []},
-            "outcome": {"type": "str", "choices": ["rolled_back", "nothing_to_do", "held", "refused", "failed"]},
+            "outcome": {"type": "str", "choices": ["rolled_back", "nothing_to_do", "held", "refused", "failed", "undone", "aborted"]},
         },
         required_if=[("state", "closed", ["outcome"])],
         supports_check_mode=True,

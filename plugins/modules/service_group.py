@@ -22,6 +22,7 @@ author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._journal
 attributes:
   check_mode:
     support: full
@@ -151,7 +152,7 @@ from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
 from ..module_utils._service_group import Group, Request, facts
 from ..module_utils._units import Systemd
-from ..module_utils._wiring import conclude
+from ..module_utils._wiring import JOURNAL, conclude
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
@@ -172,6 +173,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **JOURNAL,
             "names": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["stopped", "started", "restarted", "reloaded"], "required": True},
             "reload": {"type": "list", "elements": "str", "default": []},

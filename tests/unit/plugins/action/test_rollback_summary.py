@@ -84,6 +84,7 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
             "closed": "then",
         },
         "unfinished": True,
+        "journal": {"entries": 7, "broken": "line 8 was changed", "torn": False, "sign_of_life": {"step": "db_backup", "at": "then", "at_work": True}},
     }
     text = shown(act, status=status)
     for word in (
@@ -92,7 +93,10 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
         "w.service failed",
         "not started again: w.service",
         "held by on-call",
-        "emergency_rollback.yml",
+        "playbooks/resume.yml   # go on to v1.2.3",
+        "playbooks/undo.yml   # go back to v1.2.4",
+        "journal: 7 entries, DAMAGED: line 8 was changed",
+        "at work at this moment: db_backup since then",
     ):
         assert word in text
     assert "nginx" not in text

@@ -163,3 +163,47 @@ def test_artisan_is_called_with_the_given_php(database: Database, local: Local, 
     local.when("php8.4 *", database._rollback)
     assert migrate(THIRD, php="php8.4")["changed"]
     assert local.lines(f"php8.4 {tmp_path}/artisan migrate:rollback *")
+
+
+# Up again
+
+
+def applying(local: Local, database: Database, path: pathlib.Path) -> list[str]:
+    """An artisan that applies the migration of one file."""
+    files: list[str] = []
+
+    def up(argv: tuple[str, ...], _stdin: str | None) -> tuple[int, str, str]:
+        file = next(word for word in argv if word.startswith("--path=")).partition("=")[2]
+        files.append(file)
+        name = pathlib.PurePath(file).stem
+        if name not in database.stubborn:
+            database.rows.insert(0, (name, 3))
+        return 0, f"  {name} ....... DONE", ""
+
+    local.when(f"php {path}/artisan migrate --path=* --force --no-interaction --no-ansi", up)
+    return files
+
+
+def test_what_went_down_goes_up_again_and_nothing_else(
+    local: Local, database: Database, migrate: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path
+) -> None:
+    files = applying(local, database, tmp_path)
+    migrate(SECOND, THIRD)
+    assert migrate(THIRD, SECOND, FIRST, state="up", check=True)["up"] == [SECOND, THIRD]
+    result = migrate(THIRD, SECOND, FIRST, state="up")
+    assert (result["changed"], result["up"]) == (True, [SECOND, THIRD])
+    assert files == [f"database/migrations/{SECOND}.php", f"database/migrations/{THIRD}.php"]
+    assert result["diff"]["after"].splitlines() == [THIRD, SECOND, FIRST]
+    assert not migrate(SECOND, THIRD, state="up")["changed"]
+
+
+def test_going_up_is_believed_when_the_table_says_so(
+    local: Local, database: Database, migrate: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path
+) -> None:
+    applying(local, database, tmp_path)
+    migrate(THIRD)
+    database.stubborn.add(THIRD)
+    result = migrate(THIRD, state="up")
+    assert result["failed"]
+    assert f"The migration {THIRD} did not go up" in result["msg"]
+    assert "migrate:status" in result["next_command"]

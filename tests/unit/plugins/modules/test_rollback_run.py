@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.module_utils import _run, _wiring
+from ansible_collections.lastgood.rollback.plugins.module_utils import _journal, _run, _wiring
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 from ansible_collections.lastgood.rollback.plugins.module_utils._run import Folder
 from scripted import Scripted
@@ -159,6 +159,36 @@ def test_a_dead_run_s_lock_can_be_taken_over_with_a_reason(run: Run, state: path
     record = read(state / f"chom/runs/{OTHER}/run.json")
     assert record["taken_over"]["from"]["run"] == RUN
     assert record["taken_over"]["reason"] == "the laptop fell into the sea"
+
+
+def test_the_lock_of_a_run_that_is_at_work_cannot_be_taken_over(run: Run, state: pathlib.Path) -> None:
+    run("opened")
+    folder = str(state / f"chom/runs/{RUN}")
+    _journal.append(folder, {"event": "intent", "step": "db_backup", "at": "now", "process": _journal.this_process()})
+    result = run("opened", OTHER, take_over="I am in a hurry")
+    assert result["failed"]
+    assert "at work at this moment: db_backup since now" in result["msg"]
+    assert "take_over" not in result["next_command"]
+    _journal.append(folder, {"event": "result", "step": "db_backup", "at": "later"})
+    assert "last sign of life was" in run("opened", OTHER)["msg"]
+    assert run("opened", OTHER, take_over="its controller is off")["changed"]
+
+
+def test_the_journal_begins_and_ends_with_the_run_and_comes_back_for_a_copy(run: Run, state: pathlib.Path) -> None:
+    run("opened")
+    result = run("closed", outcome="rolled_back")
+    assert result["journal"] == (state / f"chom/runs/{RUN}/journal.jsonl").read_text()
+    found = _journal.parse(result["journal"])
+    assert [entry["event"] for entry in found.entries] == ["opened", "closed"]
+    assert found.entries[1]["outcome"] == "rolled_back"
+
+
+def test_a_damaged_journal_does_not_keep_the_lock(run: Run, state: pathlib.Path) -> None:
+    run("opened")
+    (state / f"chom/runs/{RUN}/journal.jsonl").write_text("nonsense\n")
+    result = run("closed", outcome="held")
+    assert "line 1 is not an entry" in result["record"]["journal_problem"]
+    assert not (state / "chom/lock").exists()
 
 
 def test_a_free_lock_needs_no_taking_over(run: Run) -> None:
