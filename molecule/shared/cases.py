@@ -9,7 +9,9 @@ import dataclasses
 import os
 import typing as t
 
-Expectation = t.Literal["rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted"]
+Expectation = t.Literal[
+    "rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted"
+]
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
 HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
 TARGET = "v1.2.3"
@@ -41,6 +43,7 @@ class Run:
     says: tuple[str, ...] = ()  # what the output must contain
     together: int = 1  # how many are started at the same moment
     kill_when_closed: bool = False
+    kill_when_said: str = ""  # as soon as the output contains it
     webhook: t.Literal["listens", "unreachable", "none"] = "listens"
     job_at_work: bool = False  # a worker is in the middle of a job when the run begins
 
@@ -195,6 +198,27 @@ CASES: dict[str, Case] = {
         "none",
         setup=(STOP_REPORTS,),
         off=(WORKERS[4],),
+    ),
+    "recovered": Case(
+        (
+            Run("killed", "interrupted", kill_when_closed=True),
+            Run("too_early", "refused", "resume", {}, says=("may be alive", "Nothing was changed", "take_over"), webhook="none"),
+            Run("resumed", "resumed", "resume", {"take_over": "the first one was killed"}, says=("ROLLED BACK: chom",)),
+            Run("undone", "undone", "undo", {}, says=("UNDONE: chom runs v1.2.4", "It is open")),
+        ),
+        "none",
+        setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
+    ),
+    "undone_migration": Case(
+        (rolled_back("went_down", extra=DOWN), Run("undone", "undone", "undo", {}, says=("UNDONE: chom",))), "migration"
+    ),
+    "aborted": Case(
+        (
+            Run("killed", "cut_off", kill_when_said="Build the target's dependencies", job_at_work=True),
+            Run("aborted", "aborted", "abort", {"take_over": "it was killed"}, before=("sleep 6",), says=("ABORTED", "never closed")),
+        ),
+        "none",
     ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }

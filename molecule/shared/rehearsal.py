@@ -147,7 +147,7 @@ def rehearse(name: str, case: Case, only: t.Collection[str] = ()) -> None:
 def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
     site = machine.site
     answers = folder / f"{run.name}.answers.jsonl"
-    writing = run.expected in ("rolled_back", "held", "interrupted")  # users change the data only where data need not stay the same
+    writing = run.expected not in ("refused", "nothing_to_do", "checked")  # users change the data only where data need not stay the same
     before = machine.state()
     with (
         _webhook(run) as (url, messages),
@@ -162,6 +162,8 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
         started = [_start(command, scratch, folder, number) for number in range(run.together)]
         if run.kill_when_closed:
             _kill_when_closed(started[0], prober, began)
+        if run.kill_when_said:
+            _kill_when_said(started[0], run.kill_when_said)
         ended = [_end(process, output) for process, output in started]
         over = time.time()
         time.sleep(2 if writing else 0.3)
@@ -240,6 +242,16 @@ def _kill_when_closed(started: tuple[subprocess.Popen[str], pathlib.Path], probe
     os.killpg(started[0].pid, signal.SIGKILL)
     if not closed:
         raise RuntimeError("the site was never closed")
+
+
+def _kill_when_said(started: tuple[subprocess.Popen[str], pathlib.Path], words: str) -> None:
+    process, output = started
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while words not in output.read_text() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if process.poll() is not None:
+        raise RuntimeError(f"it ended before it said {words}")
+    os.killpg(process.pid, signal.SIGKILL)
 
 
 def _seen(site: Site, path: str) -> dict[str, t.Any]:

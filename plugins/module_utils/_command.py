@@ -173,14 +173,20 @@ class Runner:
                 stage.stop()
 
 
-def _run(argv: t.Sequence[str], stdin: str | None, environment: t.Mapping[str, str]) -> tuple[int, str, str]:
+def _start(argv: t.Sequence[str], **how: t.Any) -> subprocess.Popen[t.Any]:
     """Not AnsibleModule.run_command, which sleeps for a second when a program ends just after it closed its output, as sudo does."""
-    source: dict[str, t.Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin.encode("utf-8", "surrogateescape")}
+    # pylint: disable-next=ansible-bad-function # this is what runs commands here
+    return subprocess.Popen(argv, cwd="/", **how)
+
+
+def _run(argv: t.Sequence[str], stdin: str | None, environment: t.Mapping[str, str]) -> tuple[int, str, str]:
+    source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     try:
-        done = subprocess.run(argv, **source, capture_output=True, cwd="/", env={**os.environ, **environment}, check=False)
+        process = _start(argv, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment})
     except OSError as error:
         return 127, "", str(error)
-    return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
+    stdout, stderr = process.communicate(None if stdin is None else stdin.encode("utf-8", "surrogateescape"))
+    return process.returncode, stdout.decode("utf-8", "surrogateescape"), stderr.decode("utf-8", "surrogateescape")
 
 
 _ATTENDANT = """
@@ -202,13 +208,11 @@ class _Attendant:
     """A process that runs one command after the other as another user, and ends with the module."""
 
     def __init__(self, user: str, me: str) -> None:
-        # pylint: disable-next=ansible-bad-function # it must go on running
-        self._process = subprocess.Popen(
+        self._process = _start(
             elevated([sys.executable, "-I", "-S", "-c", _ATTENDANT], user, me=me, environment={}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd="/",
             text=True,
         )
         self._turn = threading.Lock()
@@ -271,14 +275,12 @@ class _Stage:
     def __init__(self, argv: tuple[str, ...], path: str, source: t.Any, sink: t.Any) -> None:
         self.argv = argv
         self.errors = tempfile.TemporaryFile()
-        # pylint: disable-next=ansible-bad-function # several are connected
-        self.process = subprocess.Popen(
+        self.process = _start(
             [path, *argv[1:]],
             stdin=source,
             stdout=sink,
             stderr=self.errors,
             bufsize=0,
-            cwd="/",
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             start_new_session=True,
         )

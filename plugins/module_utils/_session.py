@@ -22,7 +22,7 @@ import traceback
 import typing as t
 
 from ansible.module_utils import basic
-from ansible.module_utils.common import arg_spec  # noqa: F401 - what the sources that are sent need of Ansible beyond basic
+from ansible.module_utils.common import arg_spec
 
 from ._command import Spares
 
@@ -30,6 +30,7 @@ if t.TYPE_CHECKING:
     import types
     from importlib.machinery import ModuleSpec
 
+NEEDED = (basic, arg_spec)  # what the sources that are sent import of Ansible: it packs what it finds imported here
 UNABLE = "lastgood: the process on the host cannot run this module"
 _UTILS = __package__
 _MODULES = f"{_UTILS.rpartition('.')[0]}.modules"
@@ -155,7 +156,7 @@ def _run_module(visitor: socket.socket, order: dict[str, t.Any]) -> t.NoReturn:
         basic._ANSIBLE_ARGS = order["arguments"].encode("utf-8", "surrogateescape")
         basic._ANSIBLE_PROFILE = order["profile"]
         main = _main(order["name"], order["source"])
-        main() if main else print(UNABLE)
+        main() if main else sys.stdout.write(f"{UNABLE}\n")
     except SystemExit:
         pass
     except BaseException:

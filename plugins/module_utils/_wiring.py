@@ -30,7 +30,19 @@ def utc(moment: float | None = None) -> str:
 JOURNAL: dict[str, t.Any] = {"journal": {"type": "path"}}
 
 # What of a result is worth recording: what a later run needs to go on, or to go back.
-_RECORDED = ("switch", "dependencies", "patch", "down", "was_down", "ran", "remembered", "path", "passed", "code_unchanged", "schema_unchanged")
+_RECORDED = (
+    "switch",
+    "dependencies",
+    "patch",
+    "down",
+    "was_down",
+    "ran",
+    "remembered",
+    "path",
+    "passed",
+    "code_unchanged",
+    "schema_unchanged",
+)
 
 
 def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:

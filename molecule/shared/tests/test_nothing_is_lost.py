@@ -16,7 +16,7 @@ from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehe
 if t.TYPE_CHECKING:
     from testinfra.host import Host
 
-EXPECTED = {"rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted"}
+EXPECTED = {"rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted"}
 requirement = pytest.mark.requirement
 
 

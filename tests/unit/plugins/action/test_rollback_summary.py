@@ -84,7 +84,12 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
             "closed": "then",
         },
         "unfinished": True,
-        "journal": {"entries": 7, "broken": "line 8 was changed", "torn": False, "sign_of_life": {"step": "db_backup", "at": "then", "at_work": True}},
+        "journal": {
+            "entries": 7,
+            "broken": "line 8 was changed",
+            "torn": False,
+            "sign_of_life": {"step": "db_backup", "at": "then", "at_work": True},
+        },
     }
     text = shown(act, status=status)
     for word in (

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from ansible_collections.lastgood.rollback.plugins.module_utils import _journal
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 
-VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
 ENTRIES = st.lists(st.dictionaries(st.sampled_from(["event", "step", "result"]), VALUES), min_size=1, max_size=5)
 
 

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An interrupted run is brought to an end, or a finished one undone, from what stands on the host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.lastgood.rollback.molecule.shared.cases import TARGET
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import PAGES
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, only
+
+if t.TYPE_CHECKING:
+    from testinfra.host import Host
+
+EXPECTED = {"resumed", "undone", "aborted"}
+requirement = pytest.mark.requirement
+
+
+def version(rehearsed: Rehearsed) -> str:
+    return TARGET if rehearsed.run.expected == "resumed" else "v1.2.4"
+
+
+def test_the_command_ends_well_and_says_how(rehearsed: Rehearsed) -> None:
+    assert rehearsed.record.rc == 0, rehearsed.record.output
+    for words in rehearsed.run.says:
+        assert words in rehearsed.record.words
+
+
+def test_the_version_is_the_one_that_is_claimed(rehearsed: Rehearsed) -> None:
+    checkout = rehearsed.record.after["checkout"]
+    assert version(rehearsed) in checkout["tags"]
+    assert checkout["changed"] == []
+    for path in PAGES:
+        seen = rehearsed.record.outside[path]
+        assert seen["status"] == 200, path
+        assert seen["version"] in (None, version(rehearsed).removeprefix("v")), path
+
+
+@requirement("G-10")
+def test_exactly_the_workers_that_ran_before_the_first_run_run_again(rehearsed: Rehearsed) -> None:
+    units = rehearsed.record.after["units"]
+    running = [name for name, unit in units.items() if name.startswith("chom-queue-") and unit["ActiveState"] == "active"]
+    assert sorted(running) == sorted(rehearsed.ran)
+    assert units["chom-scheduler.timer"]["ActiveState"] == "active"
+
+
+@requirement("G-02")
+def test_nothing_is_left_to_do(rehearsed: Rehearsed) -> None:
+    durable = rehearsed.record.after["durable"]
+    assert (durable["lock"], durable["workers.json"]) == (None, None)
+    assert durable["last_run.json"]["outcome"] == ("rolled_back" if rehearsed.run.expected == "resumed" else rehearsed.run.expected)
+    assert rehearsed.record.after["maintenance"] is False
+
+
+@only(lambda rehearsed: rehearsed.name == "undone_migration")
+def test_the_schema_is_as_it_was_before_the_rollback(rehearsed: Rehearsed) -> None:
+    assert "2026_01_02_000000_rename_users_name" not in rehearsed.record.before["migrations"]
+    assert "2026_01_02_000000_rename_users_name" in rehearsed.record.after["migrations"]
+
+
+@only(lambda rehearsed: rehearsed.last)
+def test_the_journals_are_whole(host: Host) -> None:
+    """Checked by what the documentation says about them."""
+    found = host.check_output("sh -c 'ls /var/lib/lastgood/chom/runs/*/journal.jsonl'").split()
+    assert found
+    for path in found:
+        previous = "0" * 64
+        for number, line in enumerate(host.file(path).content_string.splitlines(), 1):
+            entry = json.loads(line)
+            claimed = entry.pop("hash")
+            assert (entry["number"], entry["previous"]) == (number, previous), path
+            assert hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest() == claimed, path
+            previous = claimed
+
+
+@only(lambda rehearsed: rehearsed.last)
+def test_no_journal_holds_a_secret(host: Host) -> None:
+    settings = dict(line.partition("=")[::2] for line in host.file("/var/www/chom/.env").content_string.splitlines() if "=" in line)
+    secrets = [settings[name].strip("\"'") for name in ("APP_KEY", "DB_PASSWORD", "REDIS_PASSWORD")]
+    text = host.check_output("sh -c 'cat /var/lib/lastgood/chom/runs/*/journal.jsonl'")
+    assert all(len(secret) > 3 for secret in secrets)
+    assert [secret for secret in secrets if secret in text] == []
