@@ -215,7 +215,7 @@ CASES: dict[str, Case] = {
     ),
     "aborted": Case(
         (
-            Run("killed", "cut_off", kill_when_said="Build the target's dependencies", job_at_work=True),
+            Run("killed", "cut_off", kill_when_said="Back up the database", job_at_work=True),
             Run("aborted", "aborted", "abort", {"take_over": "it was killed"}, before=("sleep 6",), says=("ABORTED", "never closed")),
         ),
         "none",

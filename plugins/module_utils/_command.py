@@ -225,6 +225,10 @@ class _Attendant:
             self._greeting = self._process.stdout.readline()
         return bool(self._greeting)
 
+    @property
+    def busy(self) -> bool:
+        return self._turn.locked()
+
     def dismiss(self) -> None:
         """Let go of it: it ends when nobody else holds the other end of its pipe."""
         for stream in (self._process.stdin, self._process.stdout):
@@ -244,26 +248,41 @@ class _Attendant:
 
 
 class Spares:
-    """Attendants that a session starts ahead, for the modules that it will run: each is for one module only."""
+    """Attendants that a session keeps for the modules that it runs one after the other, each in a copy of its process."""
 
     _waiting: t.ClassVar[dict[str, _Attendant]] = {}
+    _taken: t.ClassVar[list[_Attendant]] = []
 
     @classmethod
     def provide(cls, users: t.Iterable[str]) -> None:
-        """Start those that are missing; which of them could not become their user shows when they are taken."""
+        """Start those that are missing."""
         me = current_user()
         for user in users:
             if user not in (me, "root") and user not in cls._waiting:
                 cls._waiting[user] = _Attendant(user, me)
 
     @classmethod
-    def take(cls, user: str) -> _Attendant | None:
-        spare = cls._waiting.pop(user, None)
-        return spare if spare is not None and spare.ready else None
+    def greet(cls) -> None:
+        """Hear of each whether it could become its user: that is said once, so that it is not for the copies to hear."""
+        for user, spare in list(cls._waiting.items()):
+            if not spare.ready:
+                del cls._waiting[user]
 
     @classmethod
-    def hand_over(cls) -> None:
-        """They are the forked process's now."""
+    def take(cls, user: str) -> _Attendant | None:
+        spare = cls._waiting.get(user)
+        if spare is not None:
+            cls._taken.append(spare)
+        return spare
+
+    @classmethod
+    def busy(cls) -> bool:
+        """Whether one of those that were taken owes an answer."""
+        return any(spare.busy for spare in cls._taken)
+
+    @classmethod
+    def dismiss(cls) -> None:
+        """Let go of them: what they still do is not to be taken for the answer to something else."""
         for spare in cls._waiting.values():
             spare.dismiss()
         cls._waiting.clear()

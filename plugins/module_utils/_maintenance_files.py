@@ -45,7 +45,9 @@ def carry_out(order: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     folder = os.path.join(order["storage"], "framework")
     if not os.path.isdir(folder):
         raise RefusedError(f"The folder {folder} does not exist.")
-    before = read_marker(os.path.join(folder, "down"))
+    marker = os.path.join(folder, "down")
+    before = read_marker(marker)
+    down_since = os.path.getmtime(marker) if before is not None else None
     after = None if order["state"] == "up" else wanted(order, before)
     stub = None if after is None else read_stub(path)
     written = [] if after is None else changes(folder, after, before, stub)
@@ -54,6 +56,8 @@ def carry_out(order: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     at = None
     if not order["forecast"] and not (order["wait_for_driver"] and used != "file"):
         at = put(folder, written, access_like(folder)) if after is not None else take_away(folder, removed)
+        if after is not None and down_since is not None:
+            at = down_since  # users have been kept out since then, by whomever
     return {
         "driver": used,
         "was_down": before is not None,

@@ -135,14 +135,15 @@ def _import(name: str) -> None:
 def _attend(visitor: socket.socket, listener: socket.socket, users: t.Sequence[str]) -> None:
     visitor.settimeout(_PATIENCE)
     order = json.loads(b"".join(iter(lambda: visitor.recv(1 << 16), b"")))
+    Spares.greet()
     child = os.fork()
     if child == 0:
         listener.close()
         _run_module(visitor, order)
     visitor.close()
-    Spares.hand_over()
+    if os.waitpid(child, 0)[1] != 0:
+        Spares.dismiss()
     Spares.provide(users)
-    os.waitpid(child, 0)
 
 
 def _run_module(visitor: socket.socket, order: dict[str, t.Any]) -> t.NoReturn:
@@ -165,7 +166,7 @@ def _run_module(visitor: socket.socket, order: dict[str, t.Any]) -> t.NoReturn:
         atexit._run_exitfuncs()
         with contextlib.suppress(OSError):  # the caller is gone
             sys.stdout.flush()
-        os._exit(0)
+        os._exit(1 if Spares.busy() else 0)
 
 
 def _main(name: str, source: str) -> t.Callable[[], t.Any] | None:

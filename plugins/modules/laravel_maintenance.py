@@ -138,7 +138,9 @@ method:
   type: str
   sample: file
 at:
-  description: The moment from which on visitors were kept out or let in, or, when nothing had to be done, at which that was seen.
+  description:
+    - The moment from which on visitors were kept out or let in. When they were kept out already, since when.
+    - When nothing had to be done to let them in, the moment at which that was seen.
   returned: success, not in check mode
   type: str
   sample: "2026-01-31T03:04:05.678Z"

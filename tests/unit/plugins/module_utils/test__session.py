@@ -134,3 +134,22 @@ def test_every_module_that_runs_on_hosts_can_use_the_session() -> None:
     routed = yaml.safe_load((PLUGINS.parent / "meta/runtime.yml").read_text(encoding="utf-8"))["plugin_routing"]["modules"]
     here = {path.stem for path in (PLUGINS / "action").glob("*.py")}
     assert set(routed) == {path.stem for path in (PLUGINS / "modules").glob("*.py")} - here
+
+
+@pytest.mark.skipif(not _nobody_has_this_python(), reason="only root can become somebody else here, who must be able to start this Python")
+def test_what_a_module_left_running_is_not_the_answer_to_the_next() -> None:
+    path = _session.begin(0.5, {}, ["nobody"])
+    source = """
+import threading, time
+from ..module_utils import _command
+def main():
+    runner = _command.Runner(None)
+    runner._paths = {"sh": "/bin/sh"}
+    threading.Thread(target=runner.run, args=(["sh", "-c", "sleep 0.3; echo stale"],), kwargs={"user": "nobody"}, daemon=True).start()
+    time.sleep(0.1)
+"""
+    assert order(path, source) == ""
+    source = source.partition("    threading")[0] + '    print(runner.run(["sh", "-c", "echo $PPID"], user="nobody").stdout.strip())\n'
+    first, second = order(path, source), order(path, source)
+    assert first.strip().isdigit()
+    assert first == second  # the same attendant served both
