@@ -79,6 +79,7 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
     if status["unfinished"]:
         yield f"NEXT: ansible-playbook playbooks/resume.yml   # go on to {last.get('target')}"
         yield f"NEXT: ansible-playbook playbooks/undo.yml   # go back to {last.get('from_version')}"
+        yield "NEXT: ansible-playbook playbooks/abort.yml   # leave it there, as safely as it can be"
 
 
 def _journal(status: dict[str, t.Any]) -> t.Iterator[str]:

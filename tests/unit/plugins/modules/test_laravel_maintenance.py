@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pathlib
 import typing as t
 
@@ -372,3 +373,10 @@ def test_program_is_complete_without_this_collection() -> None:
     compiled = compile(_maintenance._source(), "program", "exec")
     assert "lastgood" not in {name.split(".")[0] for name in compiled.co_names}
     assert "\nfrom ." not in _maintenance._source()
+
+
+def test_what_was_closed_already_is_closed_since_then(run_module, runner, app) -> None:
+    run_module("laravel_maintenance", args(app, "down"))
+    os.utime(app / "storage/framework/down", (1_000_000_000, 1_000_000_000))
+    result = run_module("laravel_maintenance", args(app, "down"))
+    assert (result["was_down"], result["at"]) == (True, "2001-09-09T01:46:40.000Z")
