@@ -10,6 +10,7 @@ import pathlib
 import typing as t
 
 from ansible.plugins.action.normal import ActionModule as Normal
+from ansible.release import __version__
 
 _PLUGINS = pathlib.Path(__file__).resolve().parents[1]
 _GONE = "lastgood: nobody waits on the host any more"
@@ -68,8 +69,14 @@ class ActionModule(Normal):
         """What Ansible sends to the host's Python: the messenger instead of an archive with the module and all it needs."""
         if self._begins():
             return self._pack_while_connecting(module_name, module_args, task_vars)
-        if not self._session:
-            return super()._configure_module(module_name, module_args, task_vars)
+        if self._session:
+            try:
+                return self._messenger(module_name, module_args, task_vars)
+            except (AttributeError, ImportError, TypeError):  # a later Ansible, with other insides
+                self._session = None
+        return super()._configure_module(module_name, module_args, task_vars)
+
+    def _messenger(self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
         module = _PLUGINS / f"modules/{module_name.rpartition('.')[2]}.py"
         order = {"name": module.stem, "source": module.read_text(encoding="utf-8"), "profile": "legacy", "arguments": _encoded(module_args)}
         program = _MESSENGER.format(path=self._session, gone=_GONE, order=json.dumps(order).encode())
@@ -100,8 +107,8 @@ def _encoded(module_args: dict[str, t.Any]) -> str:
 
 
 def _built(program: bytes, shebang: str, path: str) -> t.Any:
-    try:
-        from ansible.executor.module_common import _BuiltModule
-    except ImportError:  # ansible-core before 2.19
+    if tuple(int(number) for number in __version__.split(".")[:2]) < (2, 19):
         return "new", shebang, program, path
+    from ansible.executor.module_common import _BuiltModule
+
     return _BuiltModule(b_module_data=program, module_style="new", shebang=shebang, serialization_profile="legacy"), path

@@ -90,5 +90,10 @@ def test_what_the_process_lacks_is_sent_as_always(monkeypatch: pytest.MonkeyPatc
     assert Recorded(monkeypatch)(_session.begin(0.5, {}, [])) == {"as_always": True}
 
 
+def test_a_later_ansible_with_other_insides_does_all_as_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action, "_built", mock.Mock(side_effect=ImportError))
+    assert Recorded(monkeypatch)(_session.begin(0.5, {}, [])) == {"as_always": True}
+
+
 def test_both_sides_say_it_with_the_same_words() -> None:
     assert action._UNABLE == _session.UNABLE
