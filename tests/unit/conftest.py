@@ -13,6 +13,7 @@ import types
 import typing as t
 from unittest import mock
 
+import hypothesis
 import pytest
 from ansible.module_utils import basic
 
@@ -34,6 +35,10 @@ try:
     _internal: t.Any = importlib.import_module("ansible.module_utils._internal")
 except ImportError:  # ansible-core before 2.19
     _internal = None
+
+# A slow machine is no failed test.
+hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("unhurried")
 
 MODULES = "ansible_collections.lastgood.rollback.plugins.modules"
 

@@ -58,7 +58,7 @@ class Recorded:
 
 def test_the_waiting_process_runs_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = Recorded(monkeypatch)
-    result = recorded(_session.begin(0.5, {}, []))
+    result = recorded(_session.begin(5, {}, []))
     assert "missing required arguments: application" in str(result)  # nobody else could know that
     assert recorded.usual == 0
 
@@ -78,7 +78,7 @@ def test_when_nobody_waits_any_more_all_is_as_always(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
 def test_a_folder_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = pathlib.Path(_session.begin(0.5, {}, []))
+    path = pathlib.Path(_session.begin(5, {}, []))
     shutil.chown(path.parent, "nobody")
     assert Recorded(monkeypatch)(str(path)) == {"as_always": True}
 
@@ -87,12 +87,12 @@ def test_what_the_process_lacks_is_sent_as_always(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules/rollback_info.py").write_text("import there_is_no_such_module\n")
     monkeypatch.setattr(action, "_PLUGINS", tmp_path)
-    assert Recorded(monkeypatch)(_session.begin(0.5, {}, [])) == {"as_always": True}
+    assert Recorded(monkeypatch)(_session.begin(5, {}, [])) == {"as_always": True}
 
 
 def test_a_later_ansible_with_other_insides_does_all_as_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action, "_built", mock.Mock(side_effect=ImportError))
-    assert Recorded(monkeypatch)(_session.begin(0.5, {}, [])) == {"as_always": True}
+    assert Recorded(monkeypatch)(_session.begin(5, {}, [])) == {"as_always": True}
 
 
 def test_both_sides_say_it_with_the_same_words() -> None:

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from ansible_collections.lastgood.rollback.plugins.module_utils import _journal
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 
+TEXTS = st.text('aZ0 "\\\n\té\u2028\U0001f600', max_size=8)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3)
 )
 ENTRIES = st.lists(st.dictionaries(st.sampled_from(["event", "step", "result"]), VALUES), min_size=1, max_size=5)
 

@@ -23,13 +23,12 @@ from ansible_collections.lastgood.rollback.plugins.module_utils import _session
 PLUGINS = pathlib.Path(_session.__file__).resolve().parents[1]
 
 
+IDLE = 5.0  # long enough for a machine that has other things to do
+
+
 @pytest.fixture
-def session() -> t.Iterator[str]:
-    path = _session.begin(0.5, {}, [])
-    yield path
-    deadline = time.monotonic() + 10
-    while pathlib.Path(path).exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+def session() -> str:
+    return _session.begin(IDLE, {}, [])
 
 
 def order(path: str, source: str, **arguments: t.Any) -> str:
@@ -76,8 +75,8 @@ def test_survives_nonsense(session: str) -> None:
     assert order(session, SAMPLE) == "{} Clock\n"
 
 
-def test_nobody_else_can_reach_it_and_nothing_is_left(session: str) -> None:
-    folder = pathlib.Path(session).parent
+def test_nobody_else_can_reach_it_and_nothing_is_left() -> None:
+    folder = pathlib.Path(_session.begin(0.5, {}, [])).parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     deadline = time.monotonic() + 10
     while folder.exists() and time.monotonic() < deadline:
@@ -86,7 +85,7 @@ def test_nobody_else_can_reach_it_and_nothing_is_left(session: str) -> None:
 
 
 def test_what_was_sent_can_be_imported_and_read() -> None:
-    path = _session.begin(0.5, {"_only_sent": "def fails():\n    return 1 / 0  # here\n"}, [])
+    path = _session.begin(IDLE, {"_only_sent": "def fails():\n    return 1 / 0  # here\n"}, [])
     said = order(path, "from ..module_utils import _only_sent\ndef main():\n    _only_sent.fails()\n")
     assert "ZeroDivisionError" in said
     assert "# here" in said  # as in any traceback
@@ -100,7 +99,7 @@ def _nobody_has_this_python() -> bool:
 
 @pytest.mark.skipif(not _nobody_has_this_python(), reason="only root can become somebody else here, who must be able to start this Python")
 def test_somebody_is_the_applications_user_already() -> None:
-    path = _session.begin(0.5, {}, ["nobody"])
+    path = _session.begin(IDLE, {}, ["nobody"])
     source = """
 from ..module_utils import _command
 def main():
@@ -138,7 +137,7 @@ def test_every_module_that_runs_on_hosts_can_use_the_session() -> None:
 
 @pytest.mark.skipif(not _nobody_has_this_python(), reason="only root can become somebody else here, who must be able to start this Python")
 def test_what_a_module_left_running_is_not_the_answer_to_the_next() -> None:
-    path = _session.begin(0.5, {}, ["nobody"])
+    path = _session.begin(IDLE, {}, ["nobody"])
     source = """
 import threading, time
 from ..module_utils import _command
