@@ -31,6 +31,7 @@ from ansible import constants as C  # noqa: N812 - the name everybody uses for i
 from ansible.plugins.callback.default import CallbackModule as Default
 
 _WIDTH = 66
+_SHOWN = ("lastgood.rollback.rollback_summary", "lastgood.rollback.rollback_report")  # nothing but what they say is of interest
 _WHOLE_WORDS: dict[str, t.Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
@@ -114,20 +115,24 @@ class CallbackModule(Default):
         host = result._host.get_name()
         self._display.display(f"{'':12}{self._title:<{_WIDTH}} {word:<8} {took:5.1f} s  {host}", color=colour)
 
+    def _say(self, text: t.Any) -> None:
+        self._open_phase()
+        for line in str(text).splitlines():
+            self._display.display(f"{'':12}{line}")
+
     def v2_runner_on_ok(self, result: t.Any) -> None:
         found = result._result
         if isinstance(found.get("budgets"), dict):
             self._budgets = found["budgets"]
-        if result._task.action in C._ACTION_DEBUG or found.get("lastgood_text"):
-            self._open_phase()
-            for line in str(found.get("lastgood_text") or found.get("msg", "")).splitlines():
-                self._display.display(f"{'':12}{line}")
+        if result._task.action in (*C._ACTION_DEBUG, *_SHOWN):
+            self._say(found.get("msg", ""))
             return
         if self._display.verbosity == 0 and _silent(result._task):
             return
         changed = bool(found.get("changed"))
         word = ("would" if result._task.check_mode else "changed") if changed else "ok"
         self._line(result, word, C.COLOR_CHANGED if changed else C.COLOR_OK)
+        self._say(found.get("lastgood_text", ""))
         if self._display.verbosity > 0:
             self._display.display(self._dump_results(found))
         self._handle_warnings(found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import glob
 import importlib.abc
 import importlib.util
 import json
@@ -32,9 +33,11 @@ if t.TYPE_CHECKING:
 
 NEEDED = (basic, arg_spec)  # what the sources that are sent import of Ansible: it packs what it finds imported here
 UNABLE = "lastgood: the process on the host cannot run this module"
+GREETING = b"lastgood\n"  # who hears it is heard, too
 _UTILS = __package__
 _MODULES = f"{_UTILS.rpartition('.')[0]}.modules"
 _PATIENCE = 30.0
+_PREFIX = ".lastgood-"
 
 
 class Sent(importlib.abc.InspectLoader, importlib.abc.MetaPathFinder):
@@ -66,9 +69,15 @@ class Sent(importlib.abc.InspectLoader, importlib.abc.MetaPathFinder):
         return module
 
 
-def begin(idle: float, sources: t.Mapping[str, str], users: t.Sequence[str]) -> str:
-    """Leave a process behind that waits for orders; return the path of its socket, in a folder that only its user can enter."""
-    folder = tempfile.mkdtemp(prefix="lastgood-")
+def begin(home: str, idle: float, sources: t.Mapping[str, str], users: t.Sequence[str]) -> str | None:
+    """Leave a process behind that waits for orders; return the path of its socket, in a folder that only its user can enter.
+
+    None where somebody else could write to the user's home: once the process is gone, its place must not be taken.
+    """
+    if not _private(home):
+        return None
+    _sweep(home)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=home)
     path = os.path.join(folder, "socket")
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
@@ -84,6 +93,24 @@ def begin(idle: float, sources: t.Mapping[str, str], users: t.Sequence[str]) -> 
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
+
+
+def _private(home: str) -> bool:
+    try:
+        found = os.stat(home)
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def _sweep(home: str) -> None:
+    """Remove what processes left that were killed."""
+    for folder in glob.glob(os.path.join(glob.escape(home), f"{_PREFIX}*")):
+        with socket.socket(socket.AF_UNIX) as line:
+            try:
+                line.connect(os.path.join(folder, "socket"))
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keep_archive(copy: str) -> None:
@@ -134,6 +161,7 @@ def _import(name: str) -> None:
 
 def _attend(visitor: socket.socket, listener: socket.socket, users: t.Sequence[str]) -> None:
     visitor.settimeout(_PATIENCE)
+    visitor.sendall(GREETING)
     order = json.loads(b"".join(iter(lambda: visitor.recv(1 << 16), b"")))
     Spares.greet()
     child = os.fork()

@@ -111,6 +111,10 @@ version_probes:
   returned: success
   type: list
   elements: dict
+lastgood_text:
+  description: The plan in words, which is shown to the person who started the run.
+  returned: success
+  type: str
 checks:
   description: Names of the checks that passed.
   returned: success
@@ -129,11 +133,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import Runner
 from ..module_utils._plan import Request, compute
+from ..module_utils._plan_text import in_words
 from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
-    return {**compute(runner, Request(**module.params)), "changed": False}
+    plan = compute(runner, Request(**module.params))
+    return {**plan, "lastgood_text": "\n".join(in_words(plan)), "changed": False}
 
 
 def main() -> None:

@@ -12,7 +12,9 @@ version_added: 0.1.0
 description:
   - Starting Python and importing what modules need takes most of the time of a module that does little. This module leaves a process of the
     user of the connection behind that has done so already. The other modules of this collection then run in copies of it, one process each.
-  - It listens on a socket in a folder that only its user can enter, and ends by itself when it was not used for a while.
+  - It listens on a socket in a folder of the user's home that only this user can enter, and ends by itself when it was not used for a while.
+  - Where Ansible keeps an ssh connection open (C(ControlPersist)) and the host allows it (C(AllowStreamLocalForwarding), the default of sshd), that
+    connection leads to the socket directly, so that no task has to start a command on the host.
   - Nothing else changes. When the process is gone, cannot be used (C(become), C(async), C(environment), no pipelining), or was never there, modules
     run as always.
 author:
@@ -55,12 +57,13 @@ ansible_facts:
   type: dict
   contains:
     lastgood_session:
-      description: The path of its socket.
+      description: The path of its socket. None where somebody else could write to the user's home, which is not safe.
       returned: success
       type: str
-      sample: /tmp/lastgood-x3k2m9_q/socket
+      sample: /home/deploy/.lastgood-x3k2m9_q/socket
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -71,7 +74,7 @@ from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, _runner: Runner) -> dict[str, t.Any]:
-    return {"changed": False, "ansible_facts": {"lastgood_session": begin(**module.params)}}
+    return {"changed": False, "ansible_facts": {"lastgood_session": begin(os.path.expanduser("~"), **module.params)}}
 
 
 def main() -> None:

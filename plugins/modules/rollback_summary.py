@@ -9,7 +9,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollback_summary
-short_description: Show a plan, a status or a gate's findings to the person who started the run
+short_description: Show a status or a gate's findings to the person who started the run
 version_added: 0.1.0
 description:
   - Prints in words what another module found out.
@@ -28,21 +28,18 @@ attributes:
   action:
     support: full
 options:
-  plan:
-    description: The result of M(lastgood.rollback.rollback_plan).
-    type: dict
   status:
-    description: The result of M(lastgood.rollback.rollback_info), instead of a plan.
+    description: The result of M(lastgood.rollback.rollback_info).
     type: dict
   gate:
-    description: The result of M(lastgood.rollback.health_gate), instead of a plan.
+    description: The result of M(lastgood.rollback.health_gate), instead of a status.
     type: dict
 """
 
 EXAMPLES = r"""
-- name: Show the plan
+- name: Show the status
   lastgood.rollback.rollback_summary:
-    plan: "{{ rollback_plan }}"
+    status: "{{ rollback_status }}"
 """
 
 RETURN = r"""

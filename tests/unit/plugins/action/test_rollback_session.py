@@ -9,17 +9,30 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import typing as t
 from unittest import mock
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.lastgood.rollback.plugins.action import rollback_session as action
 from ansible_collections.lastgood.rollback.plugins.module_utils import _session
 
 INFO = "lastgood.rollback.rollback_info"
+
+
+@pytest.fixture
+def session() -> t.Iterator[str]:
+    home = tempfile.mkdtemp()  # the path of a socket must be short; a module's process would remove a TemporaryDirectory when it ends
+    path = _session.begin(home, 5, {}, [])
+    assert path
+    yield path
+    shutil.rmtree(home)
 
 
 class Recorded:
@@ -29,7 +42,7 @@ class Recorded:
         self.usual = 0
         self.plugin = action.ActionModule(
             task=mock.Mock(**{"action": INFO, "async_val": 0, "delegate_to": None, "environment": [], **task}),
-            connection=mock.Mock(become=None),
+            connection=mock.Mock(become=None, allow_executable=False),
             play_context=mock.Mock(),
             loader=mock.Mock(),
             templar=mock.Mock(),
@@ -56,9 +69,9 @@ class Recorded:
         return self.plugin.run(None, {"ansible_facts": {"lastgood_session": session} if session else {}})
 
 
-def test_the_waiting_process_runs_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_waiting_process_runs_the_module(monkeypatch: pytest.MonkeyPatch, session: str) -> None:
     recorded = Recorded(monkeypatch)
-    result = recorded(_session.begin(5, {}, []))
+    result = recorded(session)
     assert "missing required arguments: application" in str(result)  # nobody else could know that
     assert recorded.usual == 0
 
@@ -76,24 +89,75 @@ def test_when_nobody_waits_any_more_all_is_as_always(monkeypatch: pytest.MonkeyP
     assert Recorded(monkeypatch)(str(tmp_path / "socket")) == {"as_always": True}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
-def test_a_folder_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = pathlib.Path(_session.begin(5, {}, []))
-    shutil.chown(path.parent, "nobody")
-    assert Recorded(monkeypatch)(str(path)) == {"as_always": True}
+def test_somebody_who_does_not_greet_is_not_told_anything(monkeypatch: pytest.MonkeyPatch, session: str) -> None:
+    os.remove(session)
+    with socket.socket(socket.AF_UNIX) as impostor:
+        impostor.bind(session)
+        impostor.listen()
+        threading.Thread(target=lambda: impostor.accept()[0].close(), daemon=True).start()
+        assert Recorded(monkeypatch)(session) == {"as_always": True}
 
 
-def test_what_the_process_lacks_is_sent_as_always(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+@pytest.fixture
+def line(session: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ssh does with a line: our end leads to the host's."""
+    monkeypatch.setattr(action.constants, "DEFAULT_LOCAL_TMP", str(pathlib.Path(session).parents[1] / "ours"))
+    here = action._line(session)
+    os.makedirs(os.path.dirname(here))
+    os.symlink(session, here)
+
+
+def asked(recorded: Recorded, session: str) -> dict[str, t.Any]:
+    recorded.plugin._session = session
+    recorded.plugin._configure_module(INFO, {}, {})
+    return t.cast("dict[str, t.Any]", recorded.plugin._low_level_execute_command("python3", in_data=b""))
+
+
+@pytest.mark.usefixtures("line")
+def test_with_a_line_no_command_is_started_on_the_host(monkeypatch: pytest.MonkeyPatch, session: str) -> None:
+    recorded = Recorded(monkeypatch)
+    assert "missing required arguments: application" in asked(recorded, session)["stdout"]
+    assert not recorded.plugin._connection.exec_command.called
+
+
+def test_without_a_line_the_messenger_is_sent(monkeypatch: pytest.MonkeyPatch, session: str) -> None:
+    recorded = Recorded(monkeypatch)
+    recorded.plugin._connection.exec_command.return_value = 0, "by messenger", ""
+    assert asked(recorded, session)["stdout"] == "by messenger"
+    assert "python3 -I -S" in recorded.plugin._connection.exec_command.call_args[0][0]
+
+
+@pytest.mark.usefixtures("line")
+def test_an_order_that_was_heard_is_never_given_twice(monkeypatch: pytest.MonkeyPatch, session: str) -> None:
+    """Whoever answers died: the module may have done something. The command that is run then does nothing; it fails where there is no connection."""
+    recorded = Recorded(monkeypatch)
+    recorded.plugin._connection.exec_command.side_effect = AnsibleConnectionFailure("no route")
+    monkeypatch.setattr(recorded.plugin, "_ask", lambda: "")
+    with pytest.raises(AnsibleConnectionFailure, match="no route"):
+        asked(recorded, session)
+    recorded.plugin._connection.exec_command.side_effect = None
+    recorded.plugin._connection.exec_command.return_value = 0, "", ""
+    assert asked(recorded, session)["stdout"] == ""
+    assert "python" not in recorded.plugin._connection.exec_command.call_args[0][0]
+
+
+def test_what_a_person_should_read_is_shown_whatever_shows_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = Recorded(monkeypatch)
+    monkeypatch.setattr(action.Normal, "run", lambda *_any: {"lastgood_text": "goes back"})
+    assert recorded(None) == {"lastgood_text": "goes back", "msg": "goes back", "_ansible_verbose_always": True}
+
+
+def test_what_the_process_lacks_is_sent_as_always(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, session: str) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules/rollback_info.py").write_text("import there_is_no_such_module\n")
     monkeypatch.setattr(action, "_PLUGINS", tmp_path)
-    assert Recorded(monkeypatch)(_session.begin(5, {}, [])) == {"as_always": True}
+    assert Recorded(monkeypatch)(session) == {"as_always": True}
 
 
-def test_a_later_ansible_with_other_insides_does_all_as_always(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_ansible_with_other_insides_does_all_as_always(monkeypatch: pytest.MonkeyPatch, session: str) -> None:
     monkeypatch.setattr(action, "_built", mock.Mock(side_effect=ImportError))
-    assert Recorded(monkeypatch)(_session.begin(5, {}, [])) == {"as_always": True}
+    assert Recorded(monkeypatch)(session) == {"as_always": True}
 
 
 def test_both_sides_say_it_with_the_same_words() -> None:
-    assert action._UNABLE == _session.UNABLE
+    assert (action._UNABLE, action._GREETING) == (_session.UNABLE, _session.GREETING)

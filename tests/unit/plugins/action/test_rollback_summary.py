@@ -7,63 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-import pytest
-
-
-@pytest.fixture
-def plan() -> dict[str, t.Any]:
-    return {
-        "application": "chom",
-        "nothing_to_do": False,
-        "from_version": "v1.2.4",
-        "from_commit": "4" * 40,
-        "target": "v1.2.3",
-        "to_commit": "3" * 40,
-        "reason": "newest release tag below",
-        "commits": ["a", "b"],
-        "files": 7,
-        "lock_files": ["composer.lock"],
-        "dependencies_change": True,
-        "migrations": {"down": [], "unknown_to_target": [], "not_applied": []},
-        "config_keys": {"running": ["NEW_KEY"], "target": []},
-        "pending": ["run r1 ended as held"],
-    }
-
 
 def shown(act: t.Any, **args: t.Any) -> str:
     return t.cast("str", act("rollback_summary", args)["lastgood_text"])
-
-
-@pytest.mark.requirement("CHOM-5.1-06", "CHOM-5.3-04", "CHOM-CL-07")
-def test_a_plan_says_where_to_and_why(act: t.Any, plan: dict[str, t.Any]) -> None:
-    text = shown(act, plan=plan)
-    for word in (
-        "v1.2.4 (444444444444) -> v1.2.3 (333333333333)",
-        "newest release tag below",
-        "leaves 2 commit(s) behind, 7 files differ, lock files: composer.lock",
-        "built beside the live ones",
-        "only in the running version: NEW_KEY",
-        "run r1 ended as held",
-    ):
-        assert word in text
-
-
-@pytest.mark.requirement("CHOM-5.2-06", "CHOM-5.3-10")
-@pytest.mark.parametrize(
-    ("migrations", "words"),
-    [
-        ({"down": ["m1"], "unknown_to_target": [{"name": "m1"}], "not_applied": []}, "will go down: m1"),
-        ({"down": [], "unknown_to_target": [{"name": "m1"}], "not_applied": []}, "kept as told: m1"),
-        ({"down": [], "unknown_to_target": [], "not_applied": []}, "knows all that the database has"),
-        ({"down": [], "unknown_to_target": [], "not_applied": ["m0"]}, "WARNING: the target has migrations that the database lacks: m0"),
-    ],
-)
-def test_a_plan_says_what_becomes_of_the_schema(act: t.Any, plan: dict[str, t.Any], migrations: dict[str, t.Any], words: str) -> None:
-    assert words in shown(act, plan={**plan, "migrations": migrations})
-
-
-def test_nothing_to_do_is_one_line(act: t.Any, plan: dict[str, t.Any]) -> None:
-    assert shown(act, plan={**plan, "nothing_to_do": True}).startswith("NOTHING TO DO: chom runs v1.2.3 already")
 
 
 def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:

@@ -8,10 +8,12 @@ import ast
 import json
 import os
 import pathlib
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 
@@ -26,14 +28,28 @@ PLUGINS = pathlib.Path(_session.__file__).resolve().parents[1]
 IDLE = 5.0  # long enough for a machine that has other things to do
 
 
+def begin(home: str, *, idle: float = IDLE, sources: t.Mapping[str, str] | None = None, users: t.Sequence[str] = ()) -> str:
+    path = _session.begin(home, idle, sources or {}, users)
+    assert path
+    return path
+
+
 @pytest.fixture
-def session() -> str:
-    return _session.begin(IDLE, {}, [])
+def home() -> t.Iterator[str]:
+    folder = tempfile.mkdtemp()  # the path of a socket must be short; a module's process would remove a TemporaryDirectory when it ends
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def session(home: str) -> str:
+    return begin(home)
 
 
 def order(path: str, source: str, **arguments: t.Any) -> str:
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(path)
+        assert line.recv(100) == _session.GREETING
         line.sendall(json.dumps({"name": "sample", "source": source, "profile": "legacy", "arguments": json.dumps(arguments)}).encode())
         line.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: line.recv(1 << 16), b"")).decode()
@@ -75,8 +91,8 @@ def test_survives_nonsense(session: str) -> None:
     assert order(session, SAMPLE) == "{} Clock\n"
 
 
-def test_nobody_else_can_reach_it_and_nothing_is_left() -> None:
-    folder = pathlib.Path(_session.begin(0.5, {}, [])).parent
+def test_nobody_else_can_reach_it_and_nothing_is_left(home: str) -> None:
+    folder = pathlib.Path(begin(home, idle=0.5)).parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     deadline = time.monotonic() + 10
     while folder.exists() and time.monotonic() < deadline:
@@ -84,8 +100,23 @@ def test_nobody_else_can_reach_it_and_nothing_is_left() -> None:
     assert not folder.exists()
 
 
-def test_what_was_sent_can_be_imported_and_read() -> None:
-    path = _session.begin(IDLE, {"_only_sent": "def fails():\n    return 1 / 0  # here\n"}, [])
+def test_where_somebody_else_could_take_its_place_there_is_none(home: str) -> None:
+    pathlib.Path(home).chmod(0o777)
+    assert _session.begin(home, IDLE, {}, []) is None
+    assert _session.begin(f"{home}/missing", IDLE, {}, []) is None
+
+
+def test_what_a_killed_one_left_is_removed_and_others_are_left_alone(home: str, session: str) -> None:
+    dead = pathlib.Path(home, ".lastgood-dead")
+    dead.mkdir()
+    (dead / "code.zip").write_text("old")
+    begin(home)
+    assert not dead.exists()
+    assert order(session, SAMPLE) == "{} Clock\n"
+
+
+def test_what_was_sent_can_be_imported_and_read(home: str) -> None:
+    path = begin(home, sources={"_only_sent": "def fails():\n    return 1 / 0  # here\n"})
     said = order(path, "from ..module_utils import _only_sent\ndef main():\n    _only_sent.fails()\n")
     assert "ZeroDivisionError" in said
     assert "# here" in said  # as in any traceback
@@ -98,8 +129,8 @@ def _nobody_has_this_python() -> bool:
 
 
 @pytest.mark.skipif(not _nobody_has_this_python(), reason="only root can become somebody else here, who must be able to start this Python")
-def test_somebody_is_the_applications_user_already() -> None:
-    path = _session.begin(IDLE, {}, ["nobody"])
+def test_somebody_is_the_applications_user_already(home: str) -> None:
+    path = begin(home, users=["nobody"])
     source = """
 from ..module_utils import _command
 def main():
@@ -136,8 +167,8 @@ def test_every_module_that_runs_on_hosts_can_use_the_session() -> None:
 
 
 @pytest.mark.skipif(not _nobody_has_this_python(), reason="only root can become somebody else here, who must be able to start this Python")
-def test_what_a_module_left_running_is_not_the_answer_to_the_next() -> None:
-    path = _session.begin(IDLE, {}, ["nobody"])
+def test_what_a_module_left_running_is_not_the_answer_to_the_next(home: str) -> None:
+    path = begin(home, users=["nobody"])
     source = """
 import threading, time
 from ..module_utils import _command

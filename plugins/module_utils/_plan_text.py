@@ -1,0 +1,41 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+# A plan in words.
+
+from __future__ import annotations
+
+import typing as t
+
+
+def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    if plan["nothing_to_do"]:
+        yield f"NOTHING TO DO: {plan['application']} runs {plan['target']} already ({plan['reason']})."
+        return
+    yield f"{plan['application']}: {plan['from_version']} ({plan['from_commit'][:12]}) -> {plan['target']} ({plan['to_commit'][:12]})"
+    yield f"target: {plan['reason']}"
+    yield f"leaves {len(plan['commits'])} commit(s) behind, {plan['files']} files differ" + (
+        f", lock files: {', '.join(plan['lock_files'])}" if plan["lock_files"] else ""
+    )
+    yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
+    yield from _migrations(plan["migrations"])
+    for name, side in (("only in the running version", "running"), ("only in the target", "target")):
+        if plan["config_keys"][side]:
+            yield f"configuration keys {name}: {', '.join(plan['config_keys'][side])}"
+    for line in plan["pending"]:
+        yield f"left by an earlier run: {line}"
+
+
+def _migrations(migrations: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    if migrations["down"]:
+        yield f"migrations that will go down: {', '.join(migrations['down'])}"
+    elif migrations["unknown_to_target"]:
+        names = ", ".join(entry["name"] for entry in migrations["unknown_to_target"])
+        yield f"migrations the target does not know, kept as told: {names}"
+    else:
+        yield "migrations: the target knows all that the database has"
+    if migrations["not_applied"]:
+        yield f"WARNING: the target has migrations that the database lacks: {', '.join(migrations['not_applied'])}"
