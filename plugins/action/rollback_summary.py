@@ -8,6 +8,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+_SHOWN = 5
+
 
 class ActionModule(ActionBase):
     """Shows a status or a gate to the person who started the run."""
@@ -33,6 +35,7 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         yield f"stopped by a run and not started again: {', '.join(status['workers_waiting'])}"
     lock = status["lock"]
     yield f"lock: held by {lock.get('actor')} since {lock.get('since')} (run {lock.get('run')})" if lock else "lock: free"
+    yield from _ledger(status["ledger"])
     last = status["last_run"]
     if last is None:
         yield "last rollback: none is recorded on this host"
@@ -44,6 +47,23 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         yield f"NEXT: ansible-playbook playbooks/resume.yml   # go on to {last.get('target')}"
         yield f"NEXT: ansible-playbook playbooks/undo.yml   # go back to {last.get('from_version')}"
         yield "NEXT: ansible-playbook playbooks/abort.yml   # leave it there, as safely as it can be"
+
+
+def _ledger(found: dict[str, t.Any]) -> t.Iterator[str]:
+    if found["broken"]:
+        yield f"ledger: DAMAGED: {found['broken']}"
+        return
+    if not found["restore_points"]:
+        yield "ledger: empty; playbooks/restore_point.yml records what runs (see the guide: deployments should call it)"
+        return
+    good = found["last_good"]
+    yield f"last good: {good['version']} (ran since {good['since']}, {good['id']})" if good else "last good: none is verified"
+    yield from (f"passed over: {line}" for line in found["passed_over"])
+    for point in found["restore_points"][:_SHOWN]:
+        last = point["history"][-1]
+        why = f": {last['reason']}" if last.get("reason") else ""
+        trouble = f" - CANNOT BE GONE BACK TO: {point['trouble']}" if point["trouble"] else ""
+        yield f"  {point['state']:<10} {point['version']:<12} {last['at']} by {last.get('actor', 'unknown')}{why}{trouble}"
 
 
 def _journal(status: dict[str, t.Any]) -> t.Iterator[str]:

@@ -15,7 +15,7 @@ from ._versions import looks_like_commit
 if t.TYPE_CHECKING:
     from ._command import Completed, Runner
 
-_LOCK_FILES = ("composer.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "requirements.txt")
+LOCK_FILES = ("composer.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "requirements.txt")
 
 _AT_ONCE = 500
 
@@ -52,7 +52,7 @@ class Difference:
 
     @property
     def lock_files(self) -> tuple[str, ...]:
-        return tuple(name for name in self.files if name.rsplit("/", 1)[-1] in _LOCK_FILES)
+        return tuple(name for name in self.files if name.rsplit("/", 1)[-1] in LOCK_FILES)
 
 
 class Repository:

@@ -65,9 +65,9 @@ def _last_hash(entries: t.Sequence[Entry]) -> str:
     return str(entries[-1]["hash"]) if entries else _FIRST
 
 
-def read(directory: str) -> Reading | None:
-    """The journal in a run's folder; None when the run has none."""
-    path = os.path.join(directory, NAME)
+def read(directory: str, name: str = NAME) -> Reading | None:
+    """The journal in a run's folder, or another chain of entries; None when there is none."""
+    path = os.path.join(directory, name)
     try:
         with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
             return parse(file.read())
@@ -84,16 +84,16 @@ def text_of(directory: str) -> str:
     return ""
 
 
-def append(directory: str, entry: Entry) -> dict[str, t.Any]:
+def append(directory: str, entry: Entry, name: str = NAME) -> dict[str, t.Any]:
     """Add an entry, whole and on disk, or fail; whoever comes after a torn line cuts it off first."""
-    path = os.path.join(directory, NAME)
+    path = os.path.join(directory, name)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             found = parse(file.read().decode("utf-8", "replace"))
             if found.broken:
-                raise RollbackError(f"The journal {path} is damaged: {found.broken}.", next_command=f"less {path}")
+                raise RollbackError(f"{path} is damaged: {found.broken}.", next_command=f"less {path}")
             sealed = seal({"number": len(found.entries) + 1, **entry}, _last_hash(found.entries))
             if found.torn:
                 _cut(file)
@@ -102,7 +102,7 @@ def append(directory: str, entry: Entry) -> dict[str, t.Any]:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise RollbackError(f"The journal {path} cannot be written: {error.strerror}.") from error
+        raise RollbackError(f"{path} cannot be written: {error.strerror}.") from error
     return sealed
 
 

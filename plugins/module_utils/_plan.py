@@ -15,10 +15,12 @@ from ._database_credentials import from_dotenv
 from ._dotenv import parse
 from ._errors import CommandError, RollbackError
 from ._git import Repository, WorkTree
+from ._ledger import read as read_ledger
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._probes import ProbeError
 from ._probes_redis import probe_from
 from ._probes_units import full_name, is_pattern
+from ._restore_point import last_good
 from ._run import Folder, free_bytes, read_json, unfinished
 from ._units import Systemd
 from ._versions import Choice, choose_previous
@@ -26,6 +28,7 @@ from ._versions import Choice, choose_previous
 if t.TYPE_CHECKING:
     from ._command import Runner
 
+LAST_GOOD = "last_good"
 _MEBIBYTE = 1024 * 1024
 _SPACE = 200 * _MEBIBYTE
 _EVERYTHING = re.compile(r"^\s*\((?:ALL|root)\b[^)]*\)\s+(?:[A-Z_]+:\s*)*NOPASSWD:\s*(?:[A-Z_]+:\s*)*ALL\s*$", re.MULTILINE)
@@ -81,7 +84,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     folder = Folder.of(application["state_directory"], application["name"])
     last = read_json(folder.last_run)
     running = repository.work_tree()
-    choice = _choose(repository, request, running, last)
+    choice = _choose(repository, request, folder, running, last)
     commit = resolve(repository, choice.target, remote=application["releases"]["remote"] or None)
     switch = survey(runner, repository, choice.target, commit, running)
     pending = _pending(runner, application, folder, last, running)
@@ -109,16 +112,18 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     }
 
 
-def _choose(repository: Repository, request: Request, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
-    if request.target:
+def _choose(
+    repository: Repository, request: Request, folder: Folder, running: WorkTree, last: t.Mapping[str, t.Any] | None
+) -> Choice:
+    if request.target and request.target != LAST_GOOD:
         return Choice(request.target, "given by the operator")
-    if request.target is not None:
+    if request.target == "":
         raise RollbackError("The target is empty.", next_command="give a release tag or a commit: -e target=v1.2.3")
-    if request.severity != "emergency":
+    if request.target is None and request.severity != "emergency":
         raise RollbackError(
             "No target was given. Only the emergency rollback chooses one by itself.",
             next_command=f"sudo -u {repository.user} git -C {repository.path} tag --list --sort=-version:refname, "
-            "then run again with -e target=<tag>",
+            "then run again with -e target=<tag> or -e target=last_good",
         )
     if last is not None and last.get("to_commit") == running.commit and last.get("outcome") == "rolled_back":
         return Choice(
@@ -127,8 +132,32 @@ def _choose(repository: Repository, request: Request, running: WorkTree, last: t
         )
     if last is not None and _left_open(last, running):
         return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
+    return _by_ledger(repository, folder, running) or _by_tags(repository, folder, running, request.application["releases"]["pattern"])
+
+
+def _by_ledger(repository: Repository, folder: Folder, running: WorkTree) -> Choice | None:
+    """The last good version; None where no version was ever verified."""
+    found, passed_over = last_good(repository, folder, running.commit)
+    if found is None and passed_over:
+        raise RollbackError(
+            f"No verified version can be gone back to on this host: {'; '.join(passed_over)}.",
+            next_command="run again with an explicit target: -e target=<tag or commit>",
+        )
+    if found is None:
+        return None
+    said = next(entry for entry in reversed(found.history) if entry["state"] == "verified")
+    why = f"the last good version: verified at {said['at']} ({said.get('reason', 'no reason was given')})"
+    name = found.version if repository.resolve(found.version) == found.commit else found.commit
+    return Choice(name, f"{why}; PASSED OVER: {'; '.join(passed_over)}" if passed_over else why)
+
+
+def _by_tags(repository: Repository, folder: Folder, running: WorkTree, pattern: str) -> Choice:
+    """Where nobody ever said which version was good: the release before, unless it is known to be bad."""
+    ledger = read_ledger(folder.root)
     tags = repository.tags(merged_into=running.commit)
-    return choose_previous(tags, running.commit, request.application["releases"]["pattern"])
+    bad = sorted(tag for tag, commit in tags.items() if commit != running.commit and ledger.known_bad(commit))
+    choice = choose_previous({tag: commit for tag, commit in tags.items() if tag not in bad}, running.commit, pattern)
+    return Choice(choice.target, f"{choice.reason}; the ledger calls {', '.join(bad)} bad") if bad else choice
 
 
 def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:

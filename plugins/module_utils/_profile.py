@@ -87,6 +87,7 @@ APPLICATION: Options = {
             "verify_url": {"type": "str"},
         }
     ),
+    "configuration": _group({"files": _names()}),
     "caches": _names(default=["packages", "config", "route", "view", "event"], choices=["config", "route", "view", "event", "packages"]),
     "backup": _group(
         {

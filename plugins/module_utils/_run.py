@@ -51,7 +51,7 @@ class Folder:
 
     def create(self) -> None:
         try:
-            _make_private(os.path.join(self.root, "runs"))
+            make_private(os.path.join(self.root, "runs"))
         except OSError as error:
             me = getpass.getuser()
             raise RollbackError(
@@ -60,11 +60,11 @@ class Folder:
             ) from error
 
 
-def _make_private(path: str) -> None:
+def make_private(path: str) -> None:
     """Make a folder, and those above it that are missing, for its owner only."""
     if not path or os.path.isdir(path):
         return
-    _make_private(os.path.dirname(path))
+    make_private(os.path.dirname(path))
     with contextlib.suppress(FileExistsError):  # somebody else was quicker; if it is no folder, using it says so
         os.mkdir(path, 0o700)
 
@@ -218,7 +218,7 @@ def free_bytes(path: str) -> int:
 def opened(folder: Folder, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Create a run's folder and record that it has begun; a run that never ends stays recorded as interrupted."""
     try:
-        _make_private(folder.evidence(facts["run"]))
+        make_private(folder.evidence(facts["run"]))
     except OSError as error:
         raise RollbackError(f"{folder.run(facts['run'])} cannot be created: {error.strerror}.") from error
     record = {**facts, "opened": utc(), "outcome": "interrupted"}

@@ -10,6 +10,7 @@ import typing as t
 
 from ._git import Repository
 from ._journal import phases, read
+from ._restore_point import listed
 from ._run import Folder, read_json, sign_of_life, unfinished
 from ._units import Systemd
 from ._versions import newest_release
@@ -32,6 +33,7 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "unfinished": unfinished(last),
         "journal": _journal_state(folder, last),
         "workers_waiting": sorted((remembered or {}).get("units", [])),
+        "ledger": listed(Repository(runner, application["path"], application["user"]), folder),
     }
 
 

@@ -34,6 +34,8 @@ _PROPERTIES = (
     "StateChangeTimestampMonotonic",
     "ExecMainStartTimestampMonotonic",
     "Triggers",
+    "FragmentPath",
+    "DropInPaths",
 )
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@*?\[\]][A-Za-z0-9:_.\\@*?\[\]-]*")
 _GONE = ("inactive", "failed")
@@ -58,6 +60,7 @@ class Unit:
     since: int
     executed: int
     triggers: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
     @property
     def gone(self) -> bool:
@@ -193,6 +196,7 @@ def _unit(facts: t.Mapping[str, str]) -> Unit:
         since=_number(facts.get("StateChangeTimestampMonotonic")),
         executed=_number(facts.get("ExecMainStartTimestampMonotonic")),
         triggers=tuple(facts.get("Triggers", "").split()),
+        files=tuple(f"{facts.get('FragmentPath', '')} {facts.get('DropInPaths', '')}".split()),
     )
 
 

@@ -93,6 +93,10 @@ journal:
       description: The last step, when it was written, how many seconds ago, and whether it is being done at this moment.
       type: dict
       sample: {step: git_version_switch switched, at: "2026-11-22T03:15:09.120Z", seconds_ago: 4.2, at_work: false}
+ledger:
+  description: The ledger, as M(lastgood.rollback.restore_point_info) returns it.
+  returned: success
+  type: dict
 workers_waiting:
   description: Units that a run stopped and that were not started again.
   returned: success

@@ -11,8 +11,9 @@ short_description: Find out what a rollback would do, and refuse what could not 
 version_added: 0.1.0
 description:
   - Resolves and verifies the target, computes what would change, and checks the host, all without changing anything.
-  - When no target is given, the newest release tag is taken that is an ancestor of the running commit and does not point at it.
-    Pre-releases and other tags are ignored. A version that was reached by a rollback is not left again by itself.
+  - When no target is given, the last good version is taken. That is the verified version that ran last, is not bad and is intact on this host.
+  - Where the ledger knows no verified version, it is the newest release tag that is an ancestor of the running commit and does not point at it.
+    Pre-releases, other tags and versions known to be bad are ignored. A version that was reached by a rollback is not left again by itself.
   - Migrations that the database has and the target does not know stop the plan unless O(migrations) says what to do.
   - All failing checks are reported together.
 author:
@@ -38,7 +39,7 @@ options:
     choices: [emergency, standard]
     default: standard
   target:
-    description: Tag or commit to go to. Only with O(severity=emergency) may it be left out, to let the module choose.
+    description: Tag or commit to go to, or V(last_good). Only with O(severity=emergency) may it be left out, which means V(last_good).
     type: str
   migrations:
     description:

@@ -13,7 +13,8 @@ description:
   - O(state=opened) takes the application's lock on the managed host, atomically, records what the run is about and keeps evidence
     of the state that was found (end of the application's log, states of the units, commit).
   - A second run is refused and told who holds the lock, since when, and how to take over.
-  - O(state=closed) records the outcome and gives the lock back.
+  - O(state=closed) records the outcome and gives the lock back. After a rollback the version that was left is bad in the ledger, and the one that
+    was reached is verified, when the ledger has it; an undo takes that back.
   - Everything lies in C(<state_directory>/<application>/), readable by the user of the connection only.
 author:
   - lastgood contributors (@lastgood)
@@ -127,6 +128,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
 from ..module_utils._journal import text_of
+from ..module_utils._ledger import conclude_run
 from ..module_utils._run import Folder, acquire, closed, closing, holder, locked, opened, read_json, release
 from ..module_utils._wiring import conclude, utc
 
@@ -151,8 +153,18 @@ def _close(folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> di
         return result
     if changed:
         record = closed(folder, run, options["outcome"], options["facts"])
+        result.update(_remember(folder, record))
         release(folder, run)
     return {**result, "record": record, "journal": text_of(folder.run(run))}
+
+
+def _remember(folder: Folder, record: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Tell the ledger what the run showed; a ledger that cannot be written keeps nobody from getting the lock."""
+    try:
+        conclude_run(folder.root, record)
+    except RollbackError as error:
+        return {"warnings": [f"The ledger does not know of this run: {error.message}"]}
+    return {}
 
 
 def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
