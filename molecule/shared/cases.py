@@ -10,7 +10,7 @@ import os
 import typing as t
 
 Expectation = t.Literal[
-    "rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted"
+    "rolled_back", "nothing_to_do", "refused", "held", "checked", "recorded", "interrupted", "cut_off", "resumed", "undone", "aborted"
 ]
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
 HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
@@ -20,6 +20,11 @@ WORKERS = tuple(f"chom-queue-{name}.service" for name in ("worker", "default", "
 STANDARD: dict[str, t.Any] = {"target": TARGET, "watch_seconds": 0}
 WATCHED = {**STANDARD, "watch_seconds": 2}
 EMERGENCY: dict[str, t.Any] = {}
+ALARM: dict[str, t.Any] = {"playbook": "emergency_rollback", "extra": EMERGENCY}
+VISIT = (
+    """php -r 'file_get_contents("http://127.0.0.1/", false, stream_context_create(["http" => ["header" => "Host: chom.test"]]));' 2>&1"""
+)
+DAMAGE = "echo LATER=1 >> /var/lib/lastgood/chom/restore_points/*/files/000"
 DOWN = {**STANDARD, "migrations": "down"}
 
 REPAIR_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
@@ -101,6 +106,11 @@ def _undecided(what: t.Mapping[str, t.Any]) -> Run:
 
 def refused(name: str, *says: str, **more: t.Any) -> Run:
     return Run(name, "refused", says=says, webhook="none", **more)
+
+
+def recorded(name: str, *says: str, **more: t.Any) -> Run:
+    """A restore point is written; the application is not touched."""
+    return Run(name, "recorded", "restore_point", says=says, webhook="none", **more)
 
 
 BAD_INPUT = Case(
@@ -219,6 +229,24 @@ CASES: dict[str, Case] = {
             Run("aborted", "aborted", "abort", {"take_over": "it was killed"}, before=("sleep 6",), says=("ABORTED", "never closed")),
         ),
         "none",
+    ),
+    "last_good": Case(
+        (
+            recorded("before_a_deployment", "v1.2.3 is LIVE", extra={}),
+            recorded("verified", "v1.2.3 is VERIFIED", extra={"state": "verified"}),
+            recorded("not_twice", "v1.2.3 is VERIFIED", "as it was already", extra={"state": "verified"}),
+            recorded("deployment_begun", "v1.2.4 is STARTED", extra={"state": "started", "version": "v1.2.4"}),
+            rolled_back("alarm", before=("chom-deploy bad/crash",), says=("target: the last good version: verified at",), **ALARM),
+            refused(
+                "damaged",
+                "No verified version can be gone back to on this host",
+                "its copy of /var/www/chom/.env was changed",
+                before=("chom-deploy bad/crash", VISIT, "cp -rp /var/lib/lastgood/chom/restore_points /root/", DAMAGE),
+                after=("rm -r /var/lib/lastgood/chom/restore_points; cp -rp /root/restore_points /var/lib/lastgood/chom/",),
+                **ALARM,
+            ),
+            rolled_back("second_alarm", says=("target: the last good version: verified at",), **ALARM),
+        ),
     ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }

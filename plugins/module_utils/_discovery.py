@@ -74,7 +74,9 @@ def _of_git(repository: Repository, pattern: str) -> list[Found]:
         seconds = (until - since).total_seconds() if until else None
         until = since
         if commit not in found:
-            found[commit] = _judged(Found(release or commit[:12], commit, _text(since), "git", GUESS, "", current=commit == running), release, seconds)
+            found[commit] = _judged(
+                Found(release or commit[:12], commit, _text(since), "git", GUESS, "", current=commit == running), release, seconds
+            )
     return list(found.values())
 
 
@@ -131,7 +133,9 @@ def _unlogged(folder: str, name: str) -> Found:
     """Nothing but a folder: that it is there does not say that it ever ran."""
     if _TIMESTAMP.fullmatch(name):
         moment = datetime.datetime.strptime(name.rstrip("Z"), "%Y%m%d%H%M%S").replace(tzinfo=datetime.timezone.utc)
-        return Found(name, None, _text(moment), "ansistrano" if name.endswith("Z") else "capistrano", LIKELY, "a release folder that no log mentions")
+        return Found(
+            name, None, _text(moment), "ansistrano" if name.endswith("Z") else "capistrano", LIKELY, "a release folder that no log mentions"
+        )
     changed = datetime.datetime.fromtimestamp(os.stat(folder).st_mtime, datetime.timezone.utc)
     return Found(name, None, _text(changed), "releases", GUESS, "a release folder that no log mentions, dated by its last change")
 
@@ -158,7 +162,9 @@ def _deployer(place: str) -> dict[str, Found]:
             name = str(entry["release_name"])
         except (ValueError, KeyError, TypeError):
             continue  # a line that was cut off says nothing about the others
-        found[name] = Found(name, None, _text(moment), "deployer", LIKELY, f"Deployer began it for {entry.get('target', 'an unknown target')}")
+        found[name] = Found(
+            name, None, _text(moment), "deployer", LIKELY, f"Deployer began it for {entry.get('target', 'an unknown target')}"
+        )
     return found
 
 

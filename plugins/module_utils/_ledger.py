@@ -204,4 +204,4 @@ def _took_back(root: str, commit: str, at: str, who: t.Mapping[str, t.Any]) -> N
 
 def compact(at: str) -> str:
     """A moment as part of a name."""
-    return at.replace("-", "").replace(":", "").partition(".")[0].rstrip("Z") + "Z"
+    return "".join(letter for letter in at if letter.isalnum())

@@ -112,9 +112,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     }
 
 
-def _choose(
-    repository: Repository, request: Request, folder: Folder, running: WorkTree, last: t.Mapping[str, t.Any] | None
-) -> Choice:
+def _choose(repository: Repository, request: Request, folder: Folder, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
     if request.target and request.target != LAST_GOOD:
         return Choice(request.target, "given by the operator")
     if request.target == "":

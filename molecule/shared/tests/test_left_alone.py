@@ -1,7 +1,7 @@
 # Copyright (c) 2026, lastgood contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that is refused, has nothing to do, or only looks, changes nothing, and users notice nothing."""
+"""A run that is refused, has nothing to do, or only looks or writes a restore point, changes nothing, and users notice nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, only, unchanged
 
-EXPECTED = {"refused", "nothing_to_do", "checked"}
+EXPECTED = {"refused", "nothing_to_do", "checked", "recorded"}
 requirement = pytest.mark.requirement
 
 

@@ -50,7 +50,26 @@ def test_the_command_ends_well_and_says_so(rehearsed: Rehearsed) -> None:
 def test_an_emergency_needs_no_answers_and_stays_in_its_budget(rehearsed: Rehearsed) -> None:
     assert "target" not in rehearsed.run.extra
     assert rehearsed.record.ended - rehearsed.record.began < 300
-    assert "newest release tag among the ancestors" in rehearsed.record.words or "target of the run" in rehearsed.record.words
+    assert any(
+        why in rehearsed.record.words for why in ("newest release tag among the ancestors", "target of the run", "the last good version")
+    )
+
+
+@only(lambda rehearsed: rehearsed.name == "last_good" and rehearsed.last)
+@requirement("G-04")
+def test_the_ledger_knows_which_version_is_bad_and_which_is_good(host: Host) -> None:
+    """Checked by what the documentation says about it."""
+    lines = [json.loads(line) for line in host.file("/var/lib/lastgood/chom/ledger.jsonl").content_string.splitlines()]
+    versions = {line["id"]: line["version"] for line in lines if line["event"] == "recorded"}
+    states = {versions[line["id"]]: line["state"] for line in lines}
+    assert states == {"v1.2.3": "verified", "v1.2.4": "bad"}
+    assert {file.mode for file in _snapshot(host)} == {0o600}
+
+
+def _snapshot(host: Host) -> list[t.Any]:
+    found = host.check_output("find /var/lib/lastgood/chom/restore_points -type f").split()
+    assert len(found) > 5
+    return [host.file(path) for path in found]
 
 
 @only(lambda rehearsed: rehearsed.standard)

@@ -7,9 +7,22 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lastgood.rollback.plugins.action import rollback_summary
+
 
 def shown(act: t.Any, **args: t.Any) -> str:
     return t.cast("str", act("rollback_summary", args)["lastgood_text"])
+
+
+LEDGER = {
+    "restore_points": [
+        {"version": "v1.2.4", "state": "bad", "history": [{"at": "june", "actor": "on-call", "reason": "loses orders"}], "trouble": None},
+        {"version": "v1.2.3", "state": "verified", "history": [{"at": "may"}], "trouble": "its manifest was changed"},
+    ],
+    "last_good": {"version": "v1.2.2", "since": "may", "id": "p2"},
+    "passed_over": ["v1.2.3 (p3): its manifest was changed"],
+    "broken": None,
+}
 
 
 def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
@@ -30,6 +43,7 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
             "closed": "then",
         },
         "unfinished": True,
+        "ledger": LEDGER,
         "journal": {
             "entries": 7,
             "broken": "line 8 was changed",
@@ -48,6 +62,10 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
         "playbooks/undo.yml   # go back to v1.2.4",
         "journal: 7 entries, DAMAGED: line 8 was changed",
         "at work at this moment: db_backup since then",
+        "last good: v1.2.2 (ran since may, p2)",
+        "passed over: v1.2.3 (p3): its manifest was changed",
+        "bad        v1.2.4       june by on-call: loses orders",
+        "CANNOT BE GONE BACK TO: its manifest was changed",
     ):
         assert word in text
     assert "nginx" not in text
@@ -64,10 +82,15 @@ def test_a_status_without_a_history(act: t.Any) -> None:
         "lock": None,
         "last_run": None,
         "unfinished": False,
+        "ledger": {"restore_points": [], "last_good": None, "passed_over": [], "broken": None},
     }
     text = shown(act, status=status)
-    for word in ("open to users", "all 1 active", "lock: free", "none is recorded"):
+    for word in ("open to users", "all 1 active", "lock: free", "ledger: empty", "none is recorded"):
         assert word in text
+
+
+def test_a_status_says_that_the_ledger_was_changed() -> None:
+    assert list(rollback_summary._ledger({**LEDGER, "broken": "line 3 was changed"})) == ["ledger: DAMAGED: line 3 was changed"]
 
 
 def test_probes_are_listed_with_what_they_found(act: t.Any) -> None:
