@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import socket
 import time
 import typing as t
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
@@ -53,9 +55,26 @@ class ActionModule(ActionBase):
         return t.cast("dict[str, t.Any]", action.run(task_vars=task_vars))
 
 
+def _began() -> float:
+    """When this call of Ansible asked first: hosts that are rolled back together have one run, with one id."""
+    place = os.path.join(constants.DEFAULT_LOCAL_TMP, "lastgood-began")
+    aside = f"{place}.{os.getpid()}"
+    try:
+        os.makedirs(constants.DEFAULT_LOCAL_TMP, exist_ok=True)
+        with open(aside, "w", encoding="ascii") as file:
+            file.write(repr(time.time()))
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, place)
+        os.unlink(aside)
+        with open(place, encoding="ascii") as file:
+            return float(file.read())
+    except (OSError, ValueError):
+        return time.time()
+
+
 def _identity(severity: str, application: str, task_vars: dict[str, t.Any], wanted: dict[str, t.Any]) -> dict[str, t.Any]:
     """Who started what, from where, when: decided once, the same in the lock, the messages and the report."""
-    began = time.time()
+    began = _began()
     run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began))}-{severity}-{os.getppid()}"
     folder = os.path.join(os.path.abspath(str(wanted.get("report_directory", "reports"))), application, run)
     actor = task_vars.get("awx_user_name") or task_vars.get("tower_user_name") or os.environ.get("SUDO_USER")

@@ -49,6 +49,11 @@ options:
     description: What to record about the run (actor, controller, reason, incident, severity, from, target and so on). No secrets.
     type: dict
     default: {}
+  targets:
+    description:
+      - The commit that each host of the application is to go to, by the names of the hosts. O(state=opened) refuses when they are not the same.
+    type: dict
+    default: {}
   take_over:
     description: Take the lock from a run that is dead, for this reason.
     type: str
@@ -169,6 +174,7 @@ def _remember(folder: Folder, record: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     run = options["run"]
+    _refuse_different(options["targets"])
     held = holder(folder)
     mine = held is not None and held.get("run") == run
     if check_mode:
@@ -196,6 +202,16 @@ def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mo
         "record": record,
     }
     return {**result, "taken_over": previous} if previous is not None else result
+
+
+def _refuse_different(targets: dict[str, t.Any]) -> None:
+    """All hosts of an application go to the same commit, or none goes anywhere."""
+    if len(set(targets.values())) > 1:
+        raise RollbackError(
+            f"The hosts do not agree on the target: {', '.join(f'{host} would go to {str(commit)[:12]}' for host, commit in sorted(targets.items()))}.",
+            state="Nothing was changed on any of them.",
+            next_command="run again with an explicit target: -e target=<tag or commit>",
+        )
 
 
 def _keep_evidence(runner: Runner, directory: str, options: dict[str, t.Any]) -> dict[str, int]:
@@ -237,6 +253,7 @@ def main() -> None:
             "run": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["opened", "closed"], "required": True},
             "facts": {"type": "dict", "default": {}},
+            "targets": {"type": "dict", "default": {}},
             "take_over": {"type": "str"},
             "log_file": {"type": "path"},
             "log_lines": {"type": "int", "default": 500},
