@@ -10,7 +10,18 @@ import os
 import typing as t
 
 Expectation = t.Literal[
-    "rolled_back", "nothing_to_do", "refused", "held", "checked", "recorded", "interrupted", "cut_off", "resumed", "undone", "aborted"
+    "rolled_back",
+    "nothing_to_do",
+    "refused",
+    "held",
+    "checked",
+    "recorded",
+    "interrupted",
+    "cut_off",
+    "resumed",
+    "undone",
+    "aborted",
+    "went_back",
 ]
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
 HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
@@ -214,7 +225,7 @@ CASES: dict[str, Case] = {
             Run("killed", "interrupted", kill_when_closed=True),
             Run("too_early", "refused", "resume", {}, says=("may be alive", "Nothing was changed", "take_over"), webhook="none"),
             Run("resumed", "resumed", "resume", {"take_over": "the first one was killed"}, says=("ROLLED BACK: chom",)),
-            Run("undone", "undone", "undo", {}, says=("UNDONE: chom runs v1.2.4", "It is open")),
+            Run("undone", "undone", "undo", {}, says=("UNDONE: chom on ", "The application runs v1.2.4", "is open")),
         ),
         "none",
         setup=(STOP_REPORTS,),
@@ -222,6 +233,21 @@ CASES: dict[str, Case] = {
     ),
     "undone_migration": Case(
         (rolled_back("went_down", extra=DOWN), Run("undone", "undone", "undo", {}, says=("UNDONE: chom",))), "migration"
+    ),
+    "gate_undone": Case(
+        (
+            Run(
+                "went_back",
+                "went_back",
+                extra={**DOWN, "target": "v1.2.7"},
+                profile={"on_failed_gate": "undo", "health": {"deadline": 15}},
+                says=("home page: status 500", "UNDONE: the rollback of chom on", "is back where it was", "runs v1.2.4"),
+            ),
+        ),
+        "migration",
+        script="odd_releases.sh",
+        setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
     ),
     "aborted": Case(
         (

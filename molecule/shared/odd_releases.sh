@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes releases in origin that cannot be gone to; runs on the test host as www-data.
-#   v1.2.5 brings public/new.txt; v1.2.6 locks a copy of chom/billing that nobody has
+#   v1.2.5 brings public/new.txt; v1.2.6 locks a copy of chom/billing that nobody has;
+#   v1.2.7 installs and boots, and its home page fails
 set -euo pipefail
 cd /srv/git/chom.git
 GIT_INDEX_FILE=$(mktemp -u)
@@ -17,3 +18,4 @@ release() { # TAG PATH: what is on standard input becomes the file at PATH
 release v1.2.5 public/new.txt <<<'new'
 git show v1.2.3:composer.lock | jq '(.packages[] | select(.name == "chom/billing")) |=
     (.dist.url = "/opt/chom-packages/billing/7.7.7" | .dist.reference = "0000000")' | release v1.2.6 composer.lock
+release v1.2.7 resources/views/home.blade.php <<<'@php throw new RuntimeException("the home page is broken"); @endphp'

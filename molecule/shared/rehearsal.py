@@ -260,11 +260,12 @@ def _seen(site: Site, path: str) -> dict[str, t.Any]:
 
 
 def _report(folder: pathlib.Path, output: str) -> dict[str, t.Any]:
-    """The report of the run, found by the path that its output names."""
+    """The report of the run, found by the path that its output names; of two the one that is named last."""
     found = [path for path in folder.glob("*/*/report.json") if path.parent.name in output]
     if not found:
         return {}
-    return {"json": json.loads(found[0].read_text()), "markdown": found[0].with_suffix(".md").read_text()}
+    last = max(found, key=lambda path: output.rindex(path.parent.name))
+    return {"json": json.loads(last.read_text()), "markdown": last.with_suffix(".md").read_text()}
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
@@ -36,7 +37,11 @@ class ActionModule(ActionBase):
         facts = {"rollback_profile": application, "rollback_identity": identity}
         if not self._task.args.get("session"):
             return {"changed": False, "ansible_facts": facts}
-        begun = self._begin_session([application["user"]], task_vars)
+        try:
+            begun = self._begin_session([application["user"]], task_vars)
+        except AnsibleConnectionFailure as error:  # as a failure, which a rescue and every callback can tell
+            host = (task_vars or {}).get("inventory_hostname", "unknown")
+            return {"failed": True, "unreached": True, "msg": _unreached(application["name"], host, str(error))}
         return {**begun, "ansible_facts": {**facts, **begun.get("ansible_facts", {})}}
 
     def _begin_session(self, users: list[str], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -70,6 +75,16 @@ def _began() -> float:
             return float(file.read())
     except (OSError, ValueError):
         return time.time()
+
+
+def _unreached(application: str, host: str, why: str) -> str:
+    return "\n".join(
+        [
+            f"UNKNOWN: the host {host} of {application} cannot be reached. This run changed nothing there.",
+            why.strip(),
+            f"Next: ansible-playbook playbooks/status.yml -l {host}   # when it can be reached again",
+        ]
+    )
 
 
 def _identity(severity: str, application: str, task_vars: dict[str, t.Any], wanted: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import judge, next_commands
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import judge, next_commands, on_top
 
 
 class ActionModule(ActionBase):
@@ -22,8 +22,11 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         wanted = self._task.args
         plan = wanted["plan"]
-        verdict = judge(wanted["steps"], plan["target"], plan["from_version"])
-        commands = next_commands(verdict, wanted["playbook"], plan["target"], plan["from_version"])
+        origin = wanted.get("origin") or {}
+        steps = on_top(origin, wanted["steps"]) if origin else wanted["steps"]
+        before = origin.get("from_version", plan["from_version"])
+        verdict = judge(steps, plan["target"], before, undo=wanted.get("on_failed_gate") == "undo")
+        commands = next_commands(verdict, wanted["playbook"], plan["target"], before)
         own = wanted["result"].get("next_command")
         failure = {
             **dataclasses.asdict(verdict),

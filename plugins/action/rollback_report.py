@@ -55,7 +55,9 @@ class ActionModule(ActionBase):
         return {
             "changed": False,
             "report": place,
+            "ansible_facts": {"rollback_ended": {"outcome": report["outcome"], "state": report["state"]}},
             "lastgood_text": text,
+            "lastgood_verdict": _verdict(report),
             "msg": text,
             "_ansible_verbose_always": True,
         }
@@ -75,13 +77,21 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
+def _verdict(report: dict[str, t.Any]) -> str:
+    """How it ended, in one line."""
+    word = headline(report["outcome"])
+    state = report["state"].replace(f"The application is {word}: u", "U")
+    return f"{word}: {report['application']} on {', '.join(report['hosts'])}. {state}"
+
+
 def _closing_lines(report: dict[str, t.Any], path: str) -> str:
     closed = report["closed_seconds"]
     shut = "" if closed is None else f" It was closed to users for {closed} s."
+    budget = f" (budget {report['budget_seconds']} s)" if report["budget_seconds"] else ""
     return "\n".join(
         [
             f"{headline(report['outcome'])}: {report['application']} {report['from_version']} -> {report['target']}"
-            f" in {report['duration_seconds']} s (budget {report['budget_seconds']} s).{shut}",
+            f" in {report['duration_seconds']} s{budget}.{shut}",
             report["state"],
             f"Report: {path}",
         ]

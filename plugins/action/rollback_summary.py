@@ -45,7 +45,8 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
     yield from _journal(status)
     if status["unfinished"]:
         yield f"NEXT: ansible-playbook playbooks/resume.yml   # go on to {last.get('target')}"
-        yield f"NEXT: ansible-playbook playbooks/undo.yml   # go back to {last.get('from_version')}"
+        if not last.get("undoes"):  # an undo can only be gone on with
+            yield f"NEXT: ansible-playbook playbooks/undo.yml   # go back to {(last.get('origin') or last).get('from_version')}"
         yield "NEXT: ansible-playbook playbooks/abort.yml   # leave it there, as safely as it can be"
 
 

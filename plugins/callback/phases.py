@@ -168,10 +168,6 @@ class CallbackModule(Default):
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._end_phase()
         took = time.monotonic() - self._run_began
-        for host in sorted(stats.processed):
-            found = stats.summarize(host)
-            if found["unreachable"]:
-                self._display.display(f"\n{host}: unreachable, its state is UNKNOWN", color=C.COLOR_UNREACHABLE)
         self._display.display(f"  {took:6.1f} s  end\n", color=C.COLOR_VERBOSE)
 
     def v2_playbook_on_include(self, included_file: t.Any) -> None:

@@ -152,6 +152,7 @@ _PHASES = {
     "laravel_maintenance down": "close traffic",
     "db_migration down": "migrate down",
     "git_version_switch switched": "switch code",
+    "db_migration up": "migrate up",
     "laravel_cache rebuilt": "rebuild caches",
     "service_group reloaded": "start services",
     "health_gate": "gate",

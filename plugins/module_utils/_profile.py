@@ -129,6 +129,7 @@ APPLICATION: Options = {
             "timeout": {"type": "int", "default": 5},
         }
     ),
+    "on_failed_gate": {"type": "str", "choices": ["hold", "undo"], "default": "hold"},
     "budgets": {"type": "dict", "default": {}},
 }
 

@@ -49,6 +49,18 @@ options:
     description: Results of the steps by the name of their phase; empty for those that were not reached.
     type: dict
     required: true
+  origin:
+    description:
+      - Where it all began, when this run was to finish another one that was interrupted.
+      - C(phases) is what was done until now, C(was_down) whether the application was closed before, C(from_version) what it ran.
+    type: dict
+  on_failed_gate:
+    description:
+      - With V(undo), a target that was reached whole and is not good is left again when users had something before. The fact then
+        says C(undo).
+    type: str
+    choices: [hold, undo]
+    default: hold
 """
 
 EXAMPLES = r"""
@@ -63,7 +75,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: The fact C(rollback_failure) with C(outcome), C(state), C(next), and whether to start workers, stop them or reopen.
+  description: The fact C(rollback_failure) with C(outcome), C(state), C(next), and whether to start workers, reopen or undo.
   returned: success
   type: dict
 """

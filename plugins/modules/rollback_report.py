@@ -45,7 +45,7 @@ options:
     description: How the run ended.
     type: str
     required: true
-    choices: [rolled_back, held, failed, refused, nothing_to_do]
+    choices: [rolled_back, held, failed, refused, nothing_to_do, undone, aborted]
   state:
     description: What state the application is in, in a sentence.
     type: str
@@ -66,6 +66,9 @@ options:
   journal:
     description: The text of the journal on the host, of which a copy is put beside the report.
     type: str
+  follows:
+    description: The run that was undone or aborted.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -83,4 +86,8 @@ report:
   description: Path of the Markdown report on the controller.
   returned: success, not in check mode
   type: str
+ansible_facts:
+  description: The fact C(rollback_ended) with C(outcome) and C(state).
+  returned: success, not in check mode
+  type: dict
 """

@@ -20,6 +20,7 @@ class Verdict:
     state: str
     start_workers: bool = False
     reopen: bool = False
+    undo: bool = False
 
 
 def attempted(step: Step) -> bool:
@@ -30,13 +31,37 @@ def succeeded(step: Step) -> bool:
     return attempted(step) and not step.get("failed", False)
 
 
-def judge(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
+def on_top(origin: t.Mapping[str, t.Any], steps: t.Mapping[str, Step]) -> dict[str, Step]:
+    """What a run did on top of what the runs did that it was to finish: what one of them touched stays touched.
+
+    Whether the application was closed before is what the first of them found; a later one finds what that one left.
+    """
+    earlier = origin.get("phases", {})
+    both = {name: _over(earlier.get(name, {}), step) for name, step in steps.items()}
+    both["lock"] = steps["lock"]
+    if attempted(steps["close traffic"]):  # whatever was opened before is closed again since
+        both.update({name: steps[name] for name in ("reopen", "start workers")})
+    if attempted(both["close traffic"]):
+        both["close traffic"] = {**both["close traffic"], "was_down": origin["was_down"]}
+    return both
+
+
+def _over(earlier: Step, step: Step) -> Step:
+    if not attempted(step):
+        return earlier
+    if not attempted(earlier) or _untouched(earlier):
+        return step
+    return {name: value for name, value in step.items() if name not in ("schema_unchanged", "code_unchanged")}
+
+
+def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool = False) -> Verdict:
     """The safe state that can be reached from where the run failed.
 
-    As long as neither the schema nor the code was touched everything goes back to how it was. After that traffic stays closed.
+    As long as neither the schema nor the code was touched everything goes back to how it was. After that traffic stays closed;
+    with undo, a target that was reached whole and is not good is left again, if users had something before.
     """
     if not succeeded(steps["lock"]):
-        return Verdict("refused", "Nothing was changed.")
+        return Verdict("refused", "Nothing was changed by this run.")
     if succeeded(steps["reopen"]):
         if not succeeded(steps["start workers"]):
             return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.")
@@ -48,24 +73,29 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
     if _code_untouched(steps):
         if closed.get("was_down"):
             state = f"The application still runs {before}. It was in maintenance mode before and is again."
-            return Verdict("held", state, start_workers=stopped)
+            # What an earlier run stopped waits for a version that is proven; only what this run stopped ran behind maintenance mode.
+            return Verdict("held", state, start_workers=bool(steps["quiesce writers"].get("changed")))
         state = f"The application still runs {before}, open to users as before."
         return Verdict("failed", state, start_workers=stopped, reopen=True)
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
-    return Verdict("held", state)
+    return Verdict("held", state, undo=undo and succeeded(steps["switch code"]) and not closed.get("was_down"))
 
 
 def _code_untouched(steps: t.Mapping[str, Step]) -> bool:
-    migrated = steps["migrate down"]
-    if attempted(migrated) and not (migrated.get("failed") and migrated.get("schema_unchanged")):
-        return False
-    switched = steps["switch code"]
-    return not attempted(switched) or bool(switched.get("failed") and switched.get("code_unchanged"))
+    touching = (steps.get(name, {}) for name in ("migrate down", "switch code", "migrate up"))
+    return not any(attempted(step) and not _untouched(step) for step in touching)
+
+
+def _untouched(step: Step) -> bool:
+    """Whether a step failed before it changed anything."""
+    return bool(step.get("failed") and (step.get("schema_unchanged") or step.get("code_unchanged")))
 
 
 def _where(steps: t.Mapping[str, Step], target: str, before: str) -> str:
     if succeeded(steps["switch code"]):
-        return f"The code is {target}."
+        up = steps.get("migrate up", {})
+        missing = " Its migrations are not all applied again." if attempted(up) and not succeeded(up) else ""
+        return f"The code is {target}.{missing}"
     if attempted(steps["switch code"]) and not steps["switch code"].get("code_unchanged"):
         return f"The switch from {before} to {target} did not finish."
     how = "are down" if succeeded(steps["migrate down"]) else "were being taken down"
@@ -74,12 +104,15 @@ def _where(steps: t.Mapping[str, Step], target: str, before: str) -> str:
 
 def next_commands(verdict: Verdict, playbook: str, target: str, before: str) -> list[str]:
     """What to type now."""
+    if verdict.outcome == "refused":
+        return []
+    if playbook == "undo":
+        resume = f"ansible-playbook playbooks/resume.yml   # try again to reach {target}"
+        return ["ansible-playbook playbooks/status.yml   # see how it is now", resume]
     again = f"ansible-playbook playbooks/{playbook}.yml -e target={target}"
     if verdict.outcome == "held":
         return [
             f"{again}   # try again from here, after the cause is gone",
             f"ansible-playbook playbooks/{playbook}.yml -e target={before}   # go back to where this run began",
         ]
-    if verdict.outcome == "failed":
-        return ["ansible-playbook playbooks/verify.yml   # see how it is now", f"{again}   # try again"]
-    return []
+    return ["ansible-playbook playbooks/verify.yml   # see how it is now", f"{again}   # try again"]

@@ -15,7 +15,11 @@ _HEADLINES = {
     "failed": "FAILED",
     "refused": "REFUSED",
     "nothing_to_do": "NOTHING TO DO",
+    "undone": "UNDONE",
+    "aborted": "ABORTED",
 }
+_TITLES = {"undo": "Undo report", "abort": "Abort report"}
+_FOLLOWED = {"undo": "Undone run", "abort": "Aborted run"}
 
 Step = t.Mapping[str, t.Any]
 
@@ -63,6 +67,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "hosts": facts["hosts"],
         "type": identity["severity"],
         "run": identity["run"],
+        "follows": facts.get("follows") or None,
         "executed_by": f"{identity['actor']} on {identity['controller']}",
         "began": _iso(identity["began"]),
         "ended": _iso(now),
@@ -78,7 +83,8 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "target_reason": plan["reason"],
         "commits_left_behind": plan["commits"],
         "migrations_taken_down": steps.get("migrate down", {}).get("down", []),
-        "migrations_failed": bool(steps.get("migrate down", {}).get("failed")),
+        "migrations_applied_again": steps.get("migrate up", {}).get("up", []),
+        "migrations_failed": any(steps.get(name, {}).get("failed") for name in ("migrate down", "migrate up")),
         "backup": _backup(backup),
         "jobs_interrupted": _killed(steps.get("quiesce writers", {})),
         "phases": phases(steps, plan["budgets"]),
@@ -137,12 +143,19 @@ def _summary(report: t.Mapping[str, t.Any]) -> str:
         ("Target", f"{report['target']} (`{report['target_commit'][:12]}`), {report['target_reason']}"),
         ("Began", report["began"]),
         ("Ended", report["ended"]),
-        ("Duration", f"{report['duration_seconds']} s of {report['budget_seconds']} s"),
+        ("Duration", _duration(report)),
         ("Closed to users", "not closed or still closed" if closed is None else f"{closed} s, measured on the host"),
         ("Executed by", report["executed_by"]),
         ("Run", f"`{report['run']}`"),
     ]
-    return f"# Rollback report: {report['application']} to {report['target']}\n\n{_table(rows, 'What', 'Value')}"
+    if report["follows"]:
+        rows.append((_FOLLOWED.get(report["type"], "Follows run"), f"`{report['follows']}`"))
+    return f"# {_TITLES.get(report['type'], 'Rollback report')}: {report['application']} to {report['target']}\n\n{_table(rows, 'What', 'Value')}"
+
+
+def _duration(report: t.Mapping[str, t.Any]) -> str:
+    took = f"{report['duration_seconds']} s"
+    return f"{took} of {report['budget_seconds']} s" if report["budget_seconds"] else took
 
 
 def _why(report: t.Mapping[str, t.Any]) -> str:
@@ -172,8 +185,11 @@ def _data(report: t.Mapping[str, t.Any]) -> str:
     if down:
         kept = "is only in the backup" if backup else "was not kept by this run"
         lines.append(f"- Migrations taken down: {', '.join(down)}. What their columns held {kept}.")
+    elif report["migrations_applied_again"]:
+        again = ", ".join(report["migrations_applied_again"])
+        lines.append(f"- Migrations applied again: {again}. What columns that went down with them held is only in a backup from before.")
     elif report["migrations_failed"]:
-        lines.append("- Migrations were being taken down when that failed. Compare the schema with what the code expects.")
+        lines.append("- Migrations were being changed when that failed. Compare the schema with what the code expects.")
     else:
         lines.append("- The database was not changed by this run: no row was replaced or removed.")
     lines.append("- Queues and sessions in Redis were not touched.")

@@ -16,7 +16,9 @@ from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehe
 if t.TYPE_CHECKING:
     from testinfra.host import Host
 
-EXPECTED = {"rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted"}
+EXPECTED = {
+    "rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted", "went_back",
+}  # fmt: skip
 requirement = pytest.mark.requirement
 
 

@@ -18,7 +18,8 @@ from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehe
 if t.TYPE_CHECKING:
     from testinfra.host import Host
 
-EXPECTED = {"resumed", "undone", "aborted"}
+EXPECTED = {"resumed", "undone", "aborted", "went_back"}
+OUTCOMES = {"resumed": "rolled_back", "went_back": "undone"}
 requirement = pytest.mark.requirement
 
 
@@ -26,8 +27,13 @@ def version(rehearsed: Rehearsed) -> str:
     return TARGET if rehearsed.run.expected == "resumed" else "v1.2.4"
 
 
-def test_the_command_ends_well_and_says_how(rehearsed: Rehearsed) -> None:
-    assert rehearsed.record.rc == 0, rehearsed.record.output
+def outcome(rehearsed: Rehearsed) -> str:
+    return OUTCOMES.get(rehearsed.run.expected, rehearsed.run.expected)
+
+
+def test_the_command_says_how_it_ended_and_ends_well_when_that_is_what_was_asked_for(rehearsed: Rehearsed) -> None:
+    assert rehearsed.record.rc == (2 if rehearsed.run.expected == "went_back" else 0), rehearsed.record.output
+    assert rehearsed.record.output.splitlines()[-1].startswith(outcome(rehearsed).replace("_", " ").upper()), rehearsed.record.output
     for words in rehearsed.run.says:
         assert words in rehearsed.record.words
 
@@ -54,8 +60,27 @@ def test_exactly_the_workers_that_ran_before_the_first_run_run_again(rehearsed: 
 def test_nothing_is_left_to_do(rehearsed: Rehearsed) -> None:
     durable = rehearsed.record.after["durable"]
     assert (durable["lock"], durable["workers.json"]) == (None, None)
-    assert durable["last_run.json"]["outcome"] == ("rolled_back" if rehearsed.run.expected == "resumed" else rehearsed.run.expected)
+    assert durable["last_run.json"]["outcome"] == outcome(rehearsed)
     assert rehearsed.record.after["maintenance"] is False
+
+
+def test_the_team_is_told_and_a_report_is_written(rehearsed: Rehearsed) -> None:
+    report = rehearsed.record.report
+    assert report["json"]["outcome"] == outcome(rehearsed)
+    assert report["json"]["follows"] or rehearsed.run.expected == "resumed"
+    assert outcome(rehearsed).replace("_", " ").upper() in rehearsed.record.webhook[-1]["body"]["text"]
+
+
+@only(lambda rehearsed: rehearsed.run.expected == "went_back")
+@requirement("G-12")
+def test_a_rollback_whose_gate_fails_is_taken_back_and_says_both(rehearsed: Rehearsed) -> None:
+    report = rehearsed.record.report
+    assert report["json"]["failure"]["task"].startswith("Gate")
+    assert "home page: status 500" in report["markdown"]
+    assert [message["body"]["text"].partition(":")[0] for message in rehearsed.record.webhook] == [
+        "STANDARD ROLLBACK STARTED", "UNDO STARTED", "UNDONE",
+    ]  # fmt: skip
+    assert sorted(rehearsed.record.before["migrations"]) == sorted(rehearsed.record.after["migrations"])
 
 
 @only(lambda rehearsed: rehearsed.name == "undone_migration")

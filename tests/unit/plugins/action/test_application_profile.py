@@ -9,6 +9,9 @@ import socket
 import typing as t
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.lastgood.rollback.plugins.action.application_profile import ActionModule
 
 requirement = pytest.mark.requirement
 PROFILE: dict[str, t.Any] = {
@@ -52,3 +55,17 @@ def test_a_mistake_fails_with_its_name(act: t.Any) -> None:
 def test_the_second_profile_has_its_own_defaults(act: t.Any) -> None:
     for _time in range(2):
         assert act("application_profile", {"profile": {**PROFILE, "notify": None}})["ansible_facts"]["rollback_profile"]
+
+
+def test_a_host_that_cannot_be_reached_is_a_failure_that_says_so(act: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_about: t.Any) -> t.NoReturn:
+        raise AnsibleConnectionFailure("Connection timed out")
+
+    monkeypatch.setattr(ActionModule, "_begin_session", lost)
+    result = act("application_profile", {"profile": PROFILE, "session": True})
+    assert result["failed"]
+    assert result["unreached"]
+    first, second, third = result["msg"].splitlines()
+    assert first == "UNKNOWN: the host chom of chom cannot be reached. This run changed nothing there."
+    assert second == "Connection timed out"
+    assert third.startswith("Next: ansible-playbook playbooks/status.yml -l chom")

@@ -38,3 +38,17 @@ def test_a_failure_without_words_has_some(act: t.Any, args: dict[str, t.Any]) ->
     failure = act("rollback_failure", {**args, "result": {}})["ansible_facts"]["rollback_failure"]
     assert failure["message"] == "no message"
     assert all(text.startswith("ansible-playbook") for text in failure["next"])
+
+
+@pytest.mark.parametrize(("policy", "undo"), [("undo", True), ("hold", False)])
+def test_the_policy_decides_whether_it_goes_back(act: t.Any, args: dict[str, t.Any], policy: str, undo: bool) -> None:
+    assert act("rollback_failure", {**args, "on_failed_gate": policy})["ansible_facts"]["rollback_failure"]["undo"] is undo
+
+
+def test_a_resumed_run_goes_back_to_where_the_first_began(act: t.Any, args: dict[str, t.Any]) -> None:
+    origin = {"from_version": "v1.2.5", "was_down": False, "phases": {"close traffic": {"changed": True}}}
+    failed = {**args["steps"], "switch code": {"failed": True, "code_unchanged": True}, "migrate down": {}}
+    args["steps"] = {**failed, "close traffic": {"changed": False, "was_down": True}}
+    failure = act("rollback_failure", {**args, "origin": origin})["ansible_facts"]["rollback_failure"]
+    assert failure["state"] == "The application still runs v1.2.5, open to users as before."
+    assert failure["reopen"]

@@ -107,3 +107,27 @@ def test_check_mode_writes_nothing(act: t.Any, args: dict[str, t.Any], tmp_path:
     text = act("rollback_report", args, check=True)["lastgood_text"]
     assert text == "CHECK MODE: nothing was changed; chom would go to v1.2.3."
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "line"),
+    [
+        ("rolled_back", "It is open.", "ROLLED BACK: chom on chom. It is open."),
+        ("undone", "It is open.", "UNDONE: chom on chom. It is open."),
+        ("aborted", "It is open.", "ABORTED: chom on chom. It is open."),
+        (
+            "held",
+            "The application is HELD IN MAINTENANCE: users get the maintenance page.",
+            "HELD IN MAINTENANCE: chom on chom. Users get the maintenance page.",
+        ),
+    ],
+)
+def test_hands_its_verdict_on(act: t.Any, args: dict[str, t.Any], outcome: str, state: str, line: str) -> None:
+    result = act("rollback_report", {**args, "outcome": outcome, "state": state})
+    assert result["lastgood_verdict"] == line
+    assert result["ansible_facts"]["rollback_ended"] == {"outcome": outcome, "state": state}
+
+
+def test_without_a_budget_none_is_named(act: t.Any, args: dict[str, t.Any]) -> None:
+    args["plan"]["budgets"] = {}
+    assert "(budget" not in act("rollback_report", args)["lastgood_text"]

@@ -69,6 +69,8 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
     ):
         assert word in text
     assert "nginx" not in text
+    status["last_run"] = {**t.cast("dict[str, t.Any]", status["last_run"]), "undoes": {"run": "r0"}}
+    assert "undo.yml" not in shown(act, status=status), "an undo can only be gone on with"
 
 
 def test_a_status_without_a_history(act: t.Any) -> None:

@@ -306,3 +306,10 @@ def test_an_address_that_is_a_secret_is_not_repeated(notify: t.Any) -> None:
 def test_a_password_in_a_probe_is_not_repeated() -> None:
     profile = changed("health.probes", [{"name": "r", "type": "redis", "password": {"secret": "XYZZY"}, "port": "XYZZY"}])
     assert "XYZZY" not in str(mistakes(profile))
+
+
+def test_what_follows_a_failed_gate_is_one_of_two() -> None:
+    assert normalised(PROFILE)["on_failed_gate"] == "hold"
+    assert normalised(changed("on_failed_gate", "undo"))["on_failed_gate"] == "undo"
+    with pytest.raises(RollbackError, match="on_failed_gate"):
+        normalised(changed("on_failed_gate", "ignore"))

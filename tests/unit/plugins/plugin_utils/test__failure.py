@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import Verdict, judge, next_commands
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import Verdict, judge, next_commands, on_top
 
 ORDER = ["lock", "quiesce writers", "close traffic", "migrate down", "switch code", "reopen", "start workers"]
 DONE = {"changed": True, "failed": False}
@@ -29,8 +29,8 @@ def steps(upto: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
-    "the lock is somebody else's": (steps("lock"), Verdict("refused", "Nothing was changed.")),
-    "nothing was tried": ({name: {} for name in ORDER}, Verdict("refused", "Nothing was changed.")),
+    "the lock is somebody else's": (steps("lock"), Verdict("refused", "Nothing was changed by this run.")),
+    "nothing was tried": ({name: {} for name in ORDER}, Verdict("refused", "Nothing was changed by this run.")),
     "preparing fails": (
         steps("quiesce writers", quiesce_writers={}),
         Verdict("failed", f"The application still runs {BEFORE} and was never closed."),
@@ -56,6 +56,20 @@ CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
             "switch code", migrate_down=SKIPPED, close_traffic={**DONE, "was_down": True}, switch_code={**FAILED, "code_unchanged": True}
         ),
         Verdict("held", f"The application still runs {BEFORE}. It was in maintenance mode before and is again.", start_workers=True),
+    ),
+    "it was closed already by a run that stopped the workers too": (
+        steps(
+            "switch code",
+            migrate_down=SKIPPED,
+            quiesce_writers={"changed": False},
+            close_traffic={**DONE, "was_down": True},
+            switch_code={**FAILED, "code_unchanged": True},
+        ),
+        Verdict("held", f"The application still runs {BEFORE}. It was in maintenance mode before and is again."),
+    ),
+    "an undo that does not get its migrations up": (
+        {**steps("reopen", migrate_down={}, reopen={}), "migrate up": FAILED},
+        Verdict("held", f"{HELD} The code is {TARGET}. Its migrations are not all applied again."),
     ),
     "a migration does not go down": (
         steps("migrate down"),
@@ -100,6 +114,73 @@ def test_each_failure_leads_to_its_safe_state(given: dict[str, t.Any], expected:
 @pytest.mark.parametrize("stage", ORDER[4:6])
 def test_nothing_is_opened_between_the_switch_and_the_gate(stage: str) -> None:
     assert not judge(steps(stage), TARGET, BEFORE).reopen
+
+
+@pytest.mark.requirement("G-12")
+def test_a_whole_target_that_is_not_good_is_left_again_when_that_is_wanted_and_better() -> None:
+    found = judge(steps("reopen", reopen={}), TARGET, BEFORE, undo=True)
+    assert (found.outcome, found.undo) == ("held", True)
+    assert not judge(steps("reopen", reopen={}), TARGET, BEFORE).undo
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        steps("switch code"),
+        steps("migrate down"),
+        steps("close traffic"),
+        steps("start workers"),
+        steps("reopen", close_traffic={**DONE, "was_down": True}, reopen={}),
+    ],
+    ids=["switched in part", "migrated in part", "nothing switched", "open already", "users had nothing before"],
+)
+def test_nothing_else_goes_back_by_itself(given: dict[str, t.Any]) -> None:
+    assert not judge(given, TARGET, BEFORE, undo=True).undo
+
+
+def resumed(phases: dict[str, t.Any], own: dict[str, t.Any], *, was_down: bool = False) -> Verdict:
+    return judge(on_top({"phases": phases, "was_down": was_down}, own), TARGET, BEFORE)
+
+
+CLOSED_BY_THE_FIRST = {"lock": DONE, "quiesce writers": DONE, "close traffic": {**DONE, "was_down": False}}
+REFUSES_TO_SWITCH = steps(
+    "switch code", migrate_down=SKIPPED, close_traffic={**DONE, "was_down": True}, switch_code={**FAILED, "code_unchanged": True}
+)
+
+
+@pytest.mark.requirement("G-10")
+def test_a_resumed_run_opens_what_was_open_before_the_first() -> None:
+    found = resumed(CLOSED_BY_THE_FIRST, REFUSES_TO_SWITCH)
+    assert found == Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True)
+    early = resumed(CLOSED_BY_THE_FIRST, {**steps("quiesce writers", quiesce_writers={})})
+    assert (early.reopen, early.start_workers) == (True, True)
+
+
+@pytest.mark.requirement("G-10")
+def test_a_resumed_run_keeps_closed_what_was_closed_before_the_first() -> None:
+    found = resumed({**CLOSED_BY_THE_FIRST, "close traffic": {**DONE, "was_down": True}}, REFUSES_TO_SWITCH, was_down=True)
+    assert (found.outcome, found.reopen) == ("held", False)
+
+
+@pytest.mark.parametrize(
+    "touched", [{"migrate down": DONE}, {"switch code": FAILED}, {"switch code": DONE}], ids=["migrated", "half switched", "switched"]
+)
+@pytest.mark.parametrize("own", [REFUSES_TO_SWITCH, steps("quiesce writers", quiesce_writers={})], ids=["at the switch", "before"])
+def test_a_resumed_run_opens_nothing_that_the_first_touched(touched: dict[str, t.Any], own: dict[str, t.Any]) -> None:
+    found = resumed({**CLOSED_BY_THE_FIRST, **touched}, own)
+    assert (found.outcome, found.reopen, found.start_workers) == ("held", False, False)
+
+
+def test_what_the_first_opened_counts_until_the_second_closes_it() -> None:
+    phases = {**CLOSED_BY_THE_FIRST, "switch code": DONE, "reopen": DONE, "start workers": FAILED}
+    assert "is open" in resumed(phases, steps("quiesce writers", quiesce_writers={})).state
+    assert "users get the maintenance page" in resumed(phases, steps("reopen", reopen={})).state
+
+
+def test_an_undo_is_gone_on_with() -> None:
+    look, again = next_commands(Verdict("held", ""), "undo", TARGET, BEFORE)
+    assert "status.yml" in look
+    assert again == f"ansible-playbook playbooks/resume.yml   # try again to reach {TARGET}"
 
 
 def test_the_next_commands_go_both_ways_when_it_is_held() -> None:

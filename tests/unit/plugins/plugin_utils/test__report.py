@@ -124,7 +124,7 @@ def test_a_site_that_is_still_closed_has_no_seconds(facts: dict[str, t.Any]) -> 
     assert "HELD IN MAINTENANCE" in text
 
 
-@pytest.mark.parametrize("outcome", ["rolled_back", "held", "failed", "refused", "nothing_to_do"])
+@pytest.mark.parametrize("outcome", ["rolled_back", "held", "failed", "refused", "nothing_to_do", "undone", "aborted"])
 def test_every_outcome_has_its_headline(facts: dict[str, t.Any], outcome: str) -> None:
     assert _report.headline(outcome) in _report.markdown(_report.compose({**facts, "outcome": outcome}, NOW))
 
@@ -189,3 +189,21 @@ def test_a_run_that_failed_at_once_has_a_report_too(facts: dict[str, t.Any]) -> 
     assert "The gate was not reached." in text
     assert "## Commits left behind\n\n- none" in text
     assert "Incident" not in text
+
+
+def test_an_undo_names_the_run_that_it_undid_and_the_migrations_that_are_applied_again(facts: dict[str, t.Any]) -> None:
+    facts["identity"]["severity"] = "undo"
+    facts["plan"]["budgets"] = {}
+    facts["steps"]["migrate up"] = step("14:35.000", up=["m1", "m2"])
+    report = _report.compose({**facts, "outcome": "undone", "follows": "r0"}, NOW)
+    text = _report.markdown(report)
+    assert report["follows"] == "r0"
+    assert text.startswith("# Undo report: chom")
+    for word in ("| Undone run | `r0` |", "| Duration | 60.2 s |", "Migrations applied again: m1, m2."):
+        assert word in text
+    assert "was not changed" not in text
+
+
+def test_a_migration_that_does_not_go_up_is_not_called_no_change(facts: dict[str, t.Any]) -> None:
+    facts["steps"]["migrate up"] = step("14:35.000", failed=True)
+    assert "when that failed" in _report.markdown(_report.compose(facts, NOW))

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: verdict
+type: notification
+short_description: End a run with one line for each application that says how it ended
+version_added: 0.1.0
+description:
+  - The line begins with C(ROLLED BACK), C(NOTHING TO DO), C(UNDONE), C(ABORTED), C(HELD IN MAINTENANCE), C(REFUSED), C(FAILED) or C(UNKNOWN).
+  - It is shown after what the stdout callback says last, whichever that is.
+  - Of a host that could not be reached, or where a run ended without saying how, the state is C(UNKNOWN), and the line says how to find out.
+author:
+  - lastgood contributors (@lastgood)
+requirements:
+  - named in C(callbacks_enabled) in the configuration
+"""
+
+import re
+import typing as t
+
+from ansible import constants as C  # noqa: N812 - the name everybody uses for it
+from ansible.plugins.callback import CallbackBase
+
+_VERDICT = re.compile(r"^(ROLLED BACK|NOTHING TO DO|UNDONE|ABORTED|HELD IN MAINTENANCE|REFUSED|FAILED|UNKNOWN)[:,.] .*", re.MULTILINE)
+_GOOD = ("ROLLED BACK", "NOTHING TO DO", "UNDONE", "ABORTED:")
+_LOCKING = "lastgood.rollback.rollback_run"
+_ASK = "Next: ansible-playbook playbooks/status.yml -l {0}"
+
+
+def _verdict(found: t.Mapping[str, t.Any]) -> str | None:
+    """What a result says about how a run ended; None when it says nothing about that."""
+    if found.get("lastgood_verdict"):
+        return str(found["lastgood_verdict"])
+    said = _VERDICT.search(str(found.get("msg", "")))
+    return said.group(0) if said else None
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "lastgood.rollback.verdict"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._verdicts: dict[str, str] = {}
+        self._begun: set[str] = set()  # where a run had the lock
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        host = result._host.get_name()
+        if result._task.action == _LOCKING and result._result.get("changed") and host not in self._verdicts:
+            self._begun.add(host)
+        self._note(host, result)
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._note(result._host.get_name(), result)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        host = result._host.get_name()
+        what = "the connection was lost at" if host in self._begun else "it could not be reached at"
+        left = (
+            "What was closed stays closed; a step that was going on there may still end."
+            if host in self._begun
+            else "This run changed nothing there."
+        )
+        title = result._task.get_name().split(" : ", 1)[-1]
+        self._verdicts[host] = f"UNKNOWN on host {host}: {what}: {title}. {left} {_ASK.format(host)}"
+
+    def _note(self, host: str, result: t.Any) -> None:
+        verdict = _verdict(result._result)
+        if verdict:
+            self._verdicts[host] = verdict if host in verdict else f"{verdict} (host {host})"
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        for host in sorted(stats.processed):
+            verdict = self._verdicts.get(host)
+            if verdict is None and host in self._begun:
+                verdict = f"UNKNOWN on host {host}: the run ended without saying how. {_ASK.format(host)}"
+            if verdict:
+                bad = bool(stats.failures.get(host) or stats.dark.get(host)) or not verdict.startswith(_GOOD)
+                self._display.display(verdict, color=C.COLOR_ERROR if bad else C.COLOR_OK)
