@@ -261,10 +261,11 @@ def _seen(site: Site, path: str) -> dict[str, t.Any]:
 
 def _report(folder: pathlib.Path, output: str) -> dict[str, t.Any]:
     """The report of the run, found by the path that its output names; of two the one that is named last."""
-    found = [path for path in folder.glob("*/*/report.json") if path.parent.name in output]
+    places = {path: output.rfind(f"{path.parent.name}/report.md") for path in folder.glob("*/*/report.json")}
+    found = [path for path, place in places.items() if place >= 0]
     if not found:
         return {}
-    last = max(found, key=lambda path: output.rindex(path.parent.name))
+    last = max(found, key=lambda path: places[path])
     return {"json": json.loads(last.read_text()), "markdown": last.with_suffix(".md").read_text()}
 
 

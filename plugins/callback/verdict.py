@@ -52,7 +52,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         host = result._host.get_name()
-        if result._task.action == _LOCKING and result._result.get("changed") and host not in self._verdicts:
+        if result._task.action == _LOCKING and result._result.get("changed") and not result._task.check_mode:
             self._begun.add(host)
         self._note(host, result)
 

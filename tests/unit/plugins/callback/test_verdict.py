@@ -32,6 +32,10 @@ PLAYBOOK = """
         run: r1
         state: opened
       vars: {ansible_connection: local}
+    - name: Lock | Look whether it could be taken
+      when: inventory_hostname == 'looked'
+      check_mode: true
+      lastgood.rollback.rollback_run: {application: looked, state_directory: "{{ playbook_dir }}/state", run: r1, state: opened}
     - name: Plan | Say
       when: inventory_hostname == 'nothing'
       ansible.builtin.debug: {msg: "first this\\nNOTHING TO DO: chom runs v1.2.3 already (given)."}
