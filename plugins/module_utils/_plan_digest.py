@@ -76,17 +76,29 @@ def _below(where: str, was: t.Any, is_now: t.Any) -> t.Iterator[str]:
     if isinstance(was, dict) and isinstance(is_now, dict):
         for name in sorted({*was, *is_now}):
             if was.get(name) != is_now.get(name) or (name in was) != (name in is_now):
-                yield from _below(f"{where}, {name.replace('_', ' ')}", was.get(name), is_now.get(name))
+                yield from _below(
+                    name if where == "units stopped" else f"{where} {name.replace('_', ' ')}", was.get(name), is_now.get(name)
+                )
+        return
+    before, after = _many(was), _many(is_now)
+    gone = [_said(entry) for entry in before if entry not in after]
+    new = [_said(entry) for entry in after if entry not in before]
+    if gone or new:
+        yield f"{where}: {', '.join(gone) or 'nothing more'} in the plan, {', '.join(new) or 'nothing more'} now"
     else:
-        yield f"{where}: planned {_said(was)}, now {_said(is_now)}"
+        yield f"{where}: in another order now"
+
+
+def _many(value: t.Any) -> list[t.Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _said(value: t.Any) -> str:
     if value is None or value in ([], {}):
         return "none"
-    if isinstance(value, list):
-        return ", ".join(str(entry["name"]) if isinstance(entry, dict) and "name" in entry else str(entry) for entry in value)
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return str(value["name"]) if "name" in value else json.dumps(value, sort_keys=True)
+    return str(value)
 
 
 def _short(commit: t.Any) -> str:

@@ -128,8 +128,9 @@ def exactly(request: Request, wanted: str, compute: t.Callable[[Request], Plan])
     application = request.application
     kept = find(Folder.of(application["state_directory"], application["name"]), wanted)
     covers = kept["covers"]
+    same = bound(request, kept)
     try:
-        plan = compute(bound(request, kept))
+        plan = compute(same)
     except RollbackError as error:
         error.message = f"The plan {kept['digest'][:12]} of {kept['made']} cannot be applied: {error.message}"
         error.next_command = error.next_command or _again(covers)
