@@ -12,7 +12,14 @@ import typing as t
 from ansible import context
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._plan_report import compose, ending, lines, markdown, other_playbook
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._plan_report import (
+    NOT_WRITTEN,
+    compose,
+    ending,
+    lines,
+    markdown,
+    other_playbook,
+)
 from ansible_collections.lastgood.rollback.plugins.plugin_utils._report import write
 
 
@@ -29,7 +36,7 @@ class ActionModule(ActionBase):
         host = str(known.get("inventory_hostname", "unknown"))
         report = compose({"plan": plan, "identity": identity, "host": host, "next": _next(plan)}, time.time())
         name = "plan" if len(known.get("ansible_play_hosts_all") or ()) < 2 else f"plan-{os.path.basename(host)}"
-        place = "NOT WRITTEN, since this is check mode" if self._task.check_mode else _written(identity["folder"], name, report)
+        place = f"{NOT_WRITTEN}, since this is check mode" if self._task.check_mode else _written(identity["folder"], name, report)
         text = "\n".join([*lines(report), *ending(report, place)])
         return {"changed": False, "report": place, "lastgood_text": text, "msg": text, "_ansible_verbose_always": True}
 
@@ -58,5 +65,5 @@ def _written(folder: str, name: str, report: dict[str, t.Any]) -> str:
         write(os.path.join(folder, f"{name}.json"), json.dumps(report, indent=2) + "\n")
         write(place, markdown(report))
     except OSError as error:  # the plan must be shown all the same
-        return f"NOT WRITTEN to {place}: {error.strerror}"
+        return f"{NOT_WRITTEN} to {place}: {error.strerror}"
     return place

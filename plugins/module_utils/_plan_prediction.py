@@ -142,17 +142,15 @@ def _closed(earlier: t.Sequence[Sample], budgets: t.Mapping[str, t.Any], phases:
     if known:
         missing = len(window) - len(known)
         note = f", {missing} of which have none" if missing else ""
-        return Estimate(sum(known), f"no earlier rollback on this host: the sum of the budgets of the phases while traffic is closed{note}")
-    return Estimate(float(budgets["total"]), "no earlier rollback on this host: the budget of the whole run, for lack of a smaller one")
+        return Estimate(sum(known), f"no earlier rollback on this host; the sum of the budgets of the phases while traffic is closed{note}")
+    return Estimate(float(budgets["total"]), "no earlier rollback on this host; that of the whole run, for lack of a smaller one")
 
 
 def _total(earlier: t.Sequence[Sample], plan: t.Mapping[str, t.Any], watch_seconds: int) -> Estimate:
     alike = [sample.total for sample in earlier if sample.severity == plan["severity"]]
     watched = f", plus {watch_seconds} s of watching after reopening" if watch_seconds else ""
     if not alike:
-        return Estimate(
-            float(plan["budgets"]["total"]), f"no earlier {plan['severity']} rollback on this host: the budget of the whole run"
-        )
+        return Estimate(float(plan["budgets"]["total"]), f"no earlier {plan['severity']} rollback on this host; that of the whole run")
     found = _median(alike, f"{plan['severity']} rollback")
     return Estimate(
         round((found.seconds or 0) + watch_seconds, 2), f"{found.basis}, from the lock to its release{watched}", found.runs, found.spread

@@ -15,6 +15,8 @@ import typing as t
 
 from ._report import iso, table
 
+NOT_WRITTEN = "NOT WRITTEN"
+
 _NAME_WIDTH = 17
 _WIDTH = 116
 _SHOWN_COMMITS = 5
@@ -139,7 +141,8 @@ def fates(plan: Plan) -> t.Iterator[tuple[str, str]]:
     migrations = plan["migrations"] or {"unknown_to_target": []}
     for entry in migrations["unknown_to_target"]:
         drops = "its down() DROPS tables, columns or rows" if entry["destructive"] else "its down() drops nothing"
-        able = f"can go down; {drops}" if entry["reversible"] else "CANNOT go down: its down() is missing or empty"
+        able = drops if migrations["decision"] == "down" else f"can go down; {drops}"
+        able = able if entry["reversible"] else "CANNOT go down: its down() is missing or empty"
         yield entry["name"], f"{_VERDICTS.get(migrations['decision'], 'NOT DECIDED')} ({able})"
 
 
@@ -188,7 +191,7 @@ def _seconds(estimate: t.Mapping[str, t.Any]) -> str:
         return f"not known ({estimate['basis']})"
     spread = estimate["spread"]
     between = f", {spread[0]:g} to {spread[1]:g} s" if spread and spread[0] != spread[1] else ""
-    about = "about" if estimate["runs"] else "at most"
+    about = "about" if estimate["runs"] else "not measured yet, budget"
     return f"{about} {estimate['seconds']:g} s ({estimate['basis']}{between})"
 
 
@@ -231,7 +234,7 @@ def ending(report: Plan, place: str) -> t.Iterator[str]:
     else:
         yield f"Nothing was changed. The plan cannot be applied by its digest: {report['not_kept']}."
     yield from (f"NEXT: {command}" for command in report["next"])
-    yield f"NEXT: less {place}   # the whole plan"
+    yield f"The page is {place}." if place.startswith(NOT_WRITTEN) else f"NEXT: less {place}   # the whole plan"
 
 
 def other_playbook(arguments: t.Mapping[str, t.Any], playbook: str) -> str:
@@ -255,7 +258,7 @@ def _near(path: str) -> str:
 def markdown(report: Plan) -> str:
     parts = [_head(report), _warned(report), _overview(report)]
     if not report["nothing_to_do"]:
-        parts += [_times(report), _migrations(report), _changes(report), _units(report)]
+        parts += [_migrations(report), _times(report), _units(report), _changes(report)]
     return "\n\n".join([*(part for part in parts if part), _applied(report)]) + "\n"
 
 

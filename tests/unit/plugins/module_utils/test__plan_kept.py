@@ -45,7 +45,9 @@ def test_a_kept_plan_is_found_by_its_digest_and_by_its_first_twelve_characters(f
     assert "commits" not in find(folder, plan()["digest"])
 
 
-@pytest.mark.parametrize("wanted", ["", "--x", "abc", "0123456789a", "0123456789aG", "../../../etc/passwd", "*" * 12, "a" * 65, "0123456789ab\n"])
+@pytest.mark.parametrize(
+    "wanted", ["", "--x", "abc", "0123456789a", "0123456789aG", "../../../etc/passwd", "*" * 12, "a" * 65, "0123456789ab\n"]
+)
 def test_what_is_no_digest_is_refused(folder: Folder, wanted: str) -> None:
     keep(folder, plan())
     assert "is not the digest of a plan: at least its first 12 characters" in refusal(folder, wanted).message
