@@ -283,6 +283,9 @@ def _overview(report: Plan) -> str:
 
 
 def _times(report: Plan) -> str:
+    phases = report["details"]["prediction"]["phases"]
+    if not any(entry["runs"] or entry["budget"] for entry in phases):
+        return "## Time\n\nNo earlier run on this host was measured, and the phases have no budgets of their own."
     rows = [
         (
             entry["phase"],
@@ -290,7 +293,7 @@ def _times(report: Plan) -> str:
             f"{entry['budget']} s" if entry["budget"] else "none",
             entry["basis"],
         )
-        for entry in report["details"]["prediction"]["phases"]
+        for entry in phases
     ]
     return "## Time\n\n" + table(rows, "Phase", "Predicted", "Budget", "Basis")
 
