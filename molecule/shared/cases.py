@@ -61,6 +61,7 @@ class Run:
     kill_when_closed: bool = False
     kill_when_said: str = ""  # as soon as the output contains it
     webhook: t.Literal["listens", "unreachable", "none"] = "listens"
+    plan_of: str = ""  # an earlier run of the case, which printed the digest of the plan that this one is bound to
     job_at_work: bool = False  # a worker is in the middle of a job when the run begins
 
 
@@ -273,6 +274,41 @@ CASES: dict[str, Case] = {
             ),
             rolled_back("second_alarm", says=("target: the last good version: verified at",), **ALARM),
         ),
+    ),
+    "planned": Case(
+        (
+            Run(
+                "planned",
+                "checked",
+                "plan",
+                {"target": TARGET},
+                says=(
+                    "PLAN of a rollback (standard): chom v1.2.4",
+                    "chom/billing 1.2.1 -> 1.2.0",
+                    "no earlier backup of chom",
+                    "not measured yet, budget 900 s",
+                    "Nothing of the application was changed",
+                    "playbooks/standard_rollback.yml -e plan=",
+                ),
+            ),
+            refused("option_as_plan", "'--x' is not the digest of a plan", extra={"plan": "--x"}),
+            refused("too_short", "'abc' is not the digest of a plan", "first 12 characters", extra={"plan": "abc"}),
+            refused("unknown", "No plan 0123456789ab is kept on this host", "v1.2.4 -> v1.2.3", extra={"plan": "0123456789ab"}),
+            refused("other_kind", "of the kind standard, not emergency", playbook="emergency_rollback", extra={}, plan_of="planned"),
+            refused(
+                "another_deployed_by_hand",
+                "does not fit any more: the plan was made from v1.2.4",
+                "now v1.2.2",
+                "playbooks/plan.yml -e severity=standard -e target=v1.2.3",
+                extra={},
+                plan_of="planned",
+                before=("chom-deploy v1.2.2",),
+                after=("chom-deploy bad/none",),
+            ),
+            rolled_back("exactly_that", extra={"watch_seconds": 0}, plan_of="planned"),
+            refused("done_already", "its target v1.2.3 runs already", extra={}, plan_of="planned"),
+        ),
+        "none",
     ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }

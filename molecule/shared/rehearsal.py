@@ -16,6 +16,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -189,6 +190,8 @@ def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.
     """What somebody on call types, with the test host's inventory beside the project's own."""
     extra = dict(run.extra)
     extra["report_directory"] = str(folder / f"reports-{run.name}")
+    if run.plan_of:
+        extra["plan"] = digest_in(folder / f"{run.plan_of}.json")
     if webhook:
         extra["vault_chom_webhook_url"] = webhook
     if run.profile:
@@ -198,6 +201,14 @@ def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.
     playbook = f"playbooks/{run.playbook}.yml"
     inventories = ["-i", str(INVENTORY), "-i", str(folder / "inventory.yml"), "-l", machine.name]
     return ["ansible-playbook", *inventories, playbook, "-e", f"@{scratch / 'extra.json'}", *run.options]
+
+
+def digest_in(record: pathlib.Path) -> str:
+    """What somebody copies from the end of the output of plan.yml."""
+    found = re.search(r"-e plan=([0-9a-f]{64})", json.loads(record.read_text())["output"])
+    if found is None:
+        raise RuntimeError(f"{record} names no plan")
+    return found.group(1)
 
 
 def _laid_over(below: t.Any, above: t.Any) -> t.Any:

@@ -10,7 +10,7 @@ import functools
 import typing as t
 
 from ansible_collections.lastgood.rollback.molecule.shared.cases import WORKERS, Case, Run
-from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import Machine, Record, read_record
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import Machine, Record, digest_in, read_record, record_path
 from ansible_collections.lastgood.rollback.tests.tools.prober import Summary, summarise
 
 Test = t.TypeVar("Test", bound=t.Callable[..., t.Any])
@@ -57,6 +57,11 @@ class Rehearsed:
 @functools.cache
 def _read(case: str, run: str) -> Record:
     return read_record(case, run)
+
+
+def digest_planned(rehearsed: Rehearsed) -> str:
+    """The digest of the plan that a run was bound to; of a run that made one, that one's."""
+    return digest_in(record_path(rehearsed.name, rehearsed.run.plan_of or rehearsed.run.name))
 
 
 def only(condition: t.Callable[[Rehearsed], bool]) -> t.Callable[[Test], Test]:

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._report import compose, headline, markdown
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._report import compose, headline, markdown, write
 
 _FOLLOW_UP = [
     "Keep watching metrics, logs and error rates for 4 hours (CHOM-8.1-24).",
@@ -45,10 +45,10 @@ class ActionModule(ActionBase):
         place = os.path.join(folder, "report.md")
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            _write(os.path.join(folder, "report.json"), json.dumps(report, indent=2) + "\n")
-            _write(place, markdown(report))
+            write(os.path.join(folder, "report.json"), json.dumps(report, indent=2) + "\n")
+            write(place, markdown(report))
             if wanted.get("journal"):
-                _write(os.path.join(folder, "journal.jsonl"), wanted["journal"])
+                write(os.path.join(folder, "journal.jsonl"), wanted["journal"])
         except OSError as error:  # how the run ended must be shown all the same
             place = f"NOT WRITTEN to {place}: {error.strerror}"
         text = _closing_lines(report, place)
@@ -69,12 +69,6 @@ def _notifications(folder: str) -> list[dict[str, t.Any]]:
         with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
             found.append(json.load(file))
     return found
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-        file.write(text)
 
 
 def _verdict(report: dict[str, t.Any]) -> str:

@@ -31,7 +31,7 @@ from ansible import constants as C  # noqa: N812 - the name everybody uses for i
 from ansible.plugins.callback.default import CallbackModule as Default
 
 _WIDTH = 66
-_SHOWN = ("lastgood.rollback.rollback_summary", "lastgood.rollback.rollback_report")  # nothing but what they say is of interest
+_SHOWN = tuple(f"lastgood.rollback.rollback_{name}" for name in ("summary", "report", "plan_report"))  # only what they say is of interest
 _WHOLE_WORDS: dict[str, t.Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 

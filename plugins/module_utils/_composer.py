@@ -93,6 +93,18 @@ def unmet(lock_text: str | None, installed_text: str | None) -> list[str]:
     return missing + surplus
 
 
+def versions(text: str | None) -> dict[str, tuple[str, str]]:
+    """Version and reference of each package of a composer.lock, or of an installed.json, without those for development only."""
+    try:
+        found = json.loads(text or "{}")
+        if isinstance(found, list):
+            return _packages(found)
+        spared = set(found.get("dev-package-names") or ())
+        return {name: version for name, version in _packages(found.get("packages")).items() if name not in spared}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RollbackError(f"The packages cannot be read: {type(error).__name__}: {error}.") from error
+
+
 def _packages(entries: t.Iterable[t.Mapping[str, t.Any]] | None) -> dict[str, tuple[str, str]]:
     found = {}
     for entry in entries or ():

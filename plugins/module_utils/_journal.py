@@ -161,11 +161,15 @@ _PHASES = {
 }
 
 
+def phase_of(entry: Entry) -> str | None:
+    return _PHASES.get(str(entry.get("step")))
+
+
 def phases(entries: t.Sequence[Entry]) -> dict[str, dict[str, t.Any]]:
     """What a run did, phase by phase; a step that was begun and never ended has failed, and whatever it did may be half done."""
     found: dict[str, dict[str, t.Any]] = {"lock": {"changed": True}} if entries else {}
     for entry in entries:
-        phase = _PHASES.get(str(entry.get("step")))
+        phase = phase_of(entry)
         if phase is None:
             continue
         if entry["event"] == "intent":

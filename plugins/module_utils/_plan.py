@@ -17,6 +17,7 @@ from ._errors import CommandError, RollbackError
 from ._git import Repository, WorkTree
 from ._ledger import read as read_ledger
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
+from ._plan_digest import covered, digest_of
 from ._probes import ProbeError
 from ._probes_redis import probe_from
 from ._probes_units import full_name, is_pattern
@@ -27,6 +28,7 @@ from ._versions import Choice, choose_previous
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._units import Unit
 
 LAST_GOOD = "last_good"
 _MEBIBYTE = 1024 * 1024
@@ -44,6 +46,7 @@ class Request:
     migrations: str
     local_changes: str
     backup: bool
+    details: bool = False  # whether problems are part of the plan, instead of a refusal
 
 
 @dataclass
@@ -89,12 +92,15 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     switch = survey(runner, repository, choice.target, commit, running)
     pending = _pending(runner, application, folder, last, running)
     findings = Findings()
-    migrations = findings.check("database", lambda: _migrations(runner, request, repository, switch))
+    schema = findings.check("database", lambda: _schema(runner, request, repository, switch))
+    migrations = schema[0] if schema else None
+    if schema:
+        findings.check("migrations", lambda: _refuse_migrations(runner, request, switch, *schema))
     findings.check("redis", lambda: _redis_answers(runner, application))
-    if switch.needed or pending:
-        _check_host(runner, request, repository, switch, findings)
-    findings.refuse()
-    return {
+    units = _check_host(runner, request, repository, switch, findings) if switch.needed or pending else {}
+    if not request.details:
+        findings.refuse()
+    plan = {
         **describe(repository, switch),
         "application": application["name"],
         "severity": request.severity,
@@ -102,14 +108,19 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "reason": choice.reason,
         "to_commit": commit,
         "from_commit": running.commit,
-        "nothing_to_do": not (switch.needed or pending or migrations["down"]),
+        "nothing_to_do": not (switch.needed or pending or findings.problems or (migrations and migrations["down"])),
         "pending": pending,
         "migrations": migrations,
+        "local_changes": request.local_changes,
+        "backup": request.backup and bool(application["backup"]["directory"]),
         "dependencies_change": switch.moves_dependencies,
         "checks": findings.passed,
         "version_probes": [_version_probe(application, _names_of_version(repository, choice.target, commit))],
         "budgets": application["budgets"][request.severity],
+        "refusals": [problem.as_result() for problem in findings.problems],
     }
+    covers = covered(plan, switch, application, units)
+    return {**plan, "covers": covers, "digest": digest_of(covers)}
 
 
 def _choose(repository: Repository, request: Request, folder: Folder, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
@@ -206,23 +217,28 @@ def _pending(
     return found
 
 
-def _migrations(runner: Runner, request: Request, repository: Repository, switch: Switch) -> dict[str, t.Any]:
+def _schema(runner: Runner, request: Request, repository: Repository, switch: Switch) -> tuple[dict[str, t.Any], list[Applied]]:
+    """How the database's schema and the target's differ, and all the migrations that the database has."""
     application = request.application
     credentials = from_dotenv(runner, application["environment_file"], application["user"])
     held = applied(runner, credentials)
     names = unknown_to(switch.target_migrations, held)
-    unknown = judge(repository, switch.running.commit, names)
     facts = {
-        "unknown_to_target": [migration.as_dict() for migration in unknown],
+        "unknown_to_target": [migration.as_dict() for migration in judge(repository, switch.running.commit, names)],
         "not_applied": not_applied(switch.target_migrations, held),
         "decision": request.migrations,
         "down": names if request.migrations == "down" else [],
     }
+    return facts, held
+
+
+def _refuse_migrations(runner: Runner, request: Request, switch: Switch, facts: dict[str, t.Any], held: t.Sequence[Applied]) -> None:
+    names = [migration["name"] for migration in facts["unknown_to_target"]]
     if names and request.migrations == "stop":
         raise _undecided(switch, names)
-    if names and request.migrations == "down":
-        _refuse_impossible_down(runner, application, held, [m.name for m in unknown if not m.reversible], names)
-    return facts
+    if facts["down"]:
+        irreversible = [migration["name"] for migration in facts["unknown_to_target"] if not migration["reversible"]]
+        _refuse_impossible_down(runner, request.application, held, irreversible, names)
 
 
 def _redis_answers(runner: Runner, application: t.Mapping[str, t.Any]) -> None:
@@ -267,19 +283,20 @@ def _refuse_impossible_down(
         ) from error
 
 
-def _check_host(runner: Runner, request: Request, repository: Repository, switch: Switch, findings: Findings) -> None:
+def _check_host(runner: Runner, request: Request, repository: Repository, switch: Switch, findings: Findings) -> dict[str, Unit]:
     application = request.application
     services = application["services"]
     mine = [*services["workers"], *services["schedulers"], *services["reload"]]
     findings.check("checkout", lambda: refuse_obstacles(repository, switch, local_changes=request.local_changes))
     findings.check("programs", lambda: _programs(runner, application, composer=switch.moves_dependencies, backup=request.backup))
-    findings.check("units", lambda: _units_exist(runner, [*mine, *services["required"]]))
+    units = findings.check("units", lambda: _units(runner, [*mine, *services["required"]]))
     findings.check("rights", lambda: _rights(runner, mine, services["reload"]))
     findings.check("state folder", lambda: _writable(application["state_directory"], "state_directory"))
     backups = [application["backup"]["directory"]] if request.backup and application["backup"]["directory"] else []
     if backups:
         findings.check("backup folder", lambda: _writable(backups[0], "backup.directory"))
     findings.check("disk", lambda: _space([application["path"], application["state_directory"], *backups]))
+    return units or {}
 
 
 def _programs(runner: Runner, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
@@ -291,14 +308,16 @@ def _programs(runner: Runner, application: t.Mapping[str, t.Any], *, composer: b
         raise RollbackError(f"Not installed on this host: {', '.join(missing)}.", next_command="install them")
 
 
-def _units_exist(runner: Runner, names: t.Sequence[str]) -> None:
+def _units(runner: Runner, names: t.Sequence[str]) -> dict[str, Unit]:
     systemd = Systemd(runner)
-    missing = [name for name, unit in systemd.show(systemd.expand(names)).items() if unit.load != "loaded"]
+    units = systemd.show(systemd.expand(names))
+    missing = [name for name, unit in units.items() if unit.load != "loaded"]
     if missing:
         raise RollbackError(
             f"The profile names units that this host does not have: {', '.join(missing)}.",
             next_command="systemctl list-unit-files --type=service,timer",
         )
+    return units
 
 
 def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str]) -> None:

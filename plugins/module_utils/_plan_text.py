@@ -27,6 +27,7 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
             yield f"configuration keys {name}: {', '.join(plan['config_keys'][side])}"
     for line in plan["pending"]:
         yield f"left by an earlier run: {line}"
+    yield f"digest: {plan['digest'][:12]}"
 
 
 def _migrations(migrations: t.Mapping[str, t.Any]) -> t.Iterator[str]:

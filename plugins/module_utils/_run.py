@@ -40,6 +40,10 @@ class Folder:
     def last_run(self) -> str:
         return os.path.join(self.root, "last_run.json")
 
+    @property
+    def plans(self) -> str:
+        return os.path.join(self.root, "plans")
+
     def run(self, run: str) -> str:
         return os.path.join(self.root, "runs", run)
 

@@ -16,6 +16,8 @@ description:
     Pre-releases, other tags and versions known to be bad are ignored. A version that was reached by a rollback is not left again by itself.
   - Migrations that the database has and the target does not know stop the plan unless O(migrations) says what to do.
   - All failing checks are reported together.
+  - Every plan has a digest, which covers what matters for the decision and nothing that changes by itself. With O(plan) the run does
+    exactly what that plan says, or refuses and says what differs.
 author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
@@ -57,6 +59,22 @@ options:
     description: Whether the database will be backed up.
     type: bool
     default: true
+  plan:
+    description:
+      - The digest of a plan that was made with O(details=true) on this host, or at least its first 12 characters.
+      - Target, migrations and local changes are taken from that plan. When what would be done now is not the same, nothing is done.
+    type: str
+  details:
+    description:
+      - Whether to find out everything that somebody may want to know before, which takes a second longer.
+      - What would be refused becomes part of the plan instead of a failure.
+      - A plan that could be applied is kept in C(plans/) of the application's state folder, the newest 10 are. Nothing else is written.
+    type: bool
+    default: false
+  watch_seconds:
+    description: How long the result will be watched after reopening, which is part of the predicted time.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -65,6 +83,11 @@ EXAMPLES = r"""
     application: "{{ rollback_profile }}"
     target: v1.2.3
   register: plan
+
+- name: Do exactly what was planned
+  lastgood.rollback.rollback_plan:
+    application: "{{ rollback_profile }}"
+    plan: 3f2a9c0d41be
 """
 
 RETURN = r"""
@@ -112,6 +135,40 @@ version_probes:
   returned: success
   type: list
   elements: dict
+digest:
+  description: SHA-256 of what matters for the decision.
+  returned: success
+  type: str
+  sample: 3f2a9c0d41be7c1f0e5b6a97d8c2f3a4b5c6d7e8f90112233445566778899aab
+local_changes:
+  description: What will be done about tracked files that were changed by hand.
+  returned: success
+  type: str
+  sample: refuse
+details:
+  description:
+    - What only a person needs. Files, packages with their versions, configuration, units and what becomes of them, the backup to expect,
+      free disk, predicted seconds with their basis, who has to approve.
+  returned: success and O(details=true)
+  type: dict
+refusals:
+  description: What this rollback would be refused for, each with C(reason) and C(next_command).
+  returned: success and O(details=true)
+  type: list
+  elements: dict
+covers:
+  description: What the digest is made from.
+  returned: success and O(details=true)
+  type: dict
+kept:
+  description: Path of the plan on the host; V(null) when it could not be applied, or could not be kept.
+  returned: success and O(details=true)
+  type: str
+differences:
+  description: What differs from the plan that was to be applied.
+  returned: failure because of O(plan)
+  type: list
+  elements: str
 lastgood_text:
   description: The plan in words, which is shown to the person who started the run.
   returned: success
@@ -134,13 +191,24 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import Runner
 from ..module_utils._plan import Request, compute
+from ..module_utils._plan_kept import exactly
 from ..module_utils._plan_text import in_words
 from ..module_utils._wiring import conclude
 
+_ONLY_IN_DETAIL = ("covers", "refusals")
+
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
-    plan = compute(runner, Request(**module.params))
-    return {**plan, "lastgood_text": "\n".join(in_words(plan)), "changed": False}
+    options = dict(module.params)
+    wanted, watch_seconds = options.pop("plan"), options.pop("watch_seconds")
+    request = Request(**options)
+    if request.details:
+        from ..module_utils._plan_details import in_detail  # only here: the emergency does not wait for what it does not use
+
+        return {**in_detail(runner, request, watch_seconds, check_mode=module.check_mode), "changed": False}
+    plan = compute(runner, request) if wanted is None else exactly(request, wanted, lambda bound: compute(runner, bound))
+    shown = {name: value for name, value in plan.items() if name not in _ONLY_IN_DETAIL}
+    return {**shown, "lastgood_text": "\n".join(in_words(plan)), "changed": False}
 
 
 def main() -> None:
@@ -152,7 +220,11 @@ def main() -> None:
             "migrations": {"type": "str", "choices": ["stop", "down", "keep"], "default": "stop"},
             "local_changes": {"type": "str", "choices": ["refuse", "save"], "default": "refuse"},
             "backup": {"type": "bool", "default": True},
+            "plan": {"type": "str"},
+            "details": {"type": "bool", "default": False},
+            "watch_seconds": {"type": "int", "default": 0},
         },
+        mutually_exclusive=[("plan", "details")],
         supports_check_mode=True,
     )
     conclude(module, _work)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import typing as t
 
 _HEADLINES = {
@@ -69,8 +70,8 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "run": identity["run"],
         "follows": facts.get("follows") or None,
         "executed_by": f"{identity['actor']} on {identity['controller']}",
-        "began": _iso(identity["began"]),
-        "ended": _iso(now),
+        "began": iso(identity["began"]),
+        "ended": iso(now),
         "duration_seconds": round(now - identity["began"], 1),
         "budget_seconds": plan["budgets"].get("total"),
         "closed_seconds": closed_seconds(steps),
@@ -81,6 +82,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "target": plan["target"],
         "target_commit": plan["to_commit"],
         "target_reason": plan["reason"],
+        "plan_digest": plan.get("digest"),
         "commits_left_behind": plan["commits"],
         "migrations_taken_down": steps.get("migrate down", {}).get("down", []),
         "migrations_applied_again": steps.get("migrate up", {}).get("up", []),
@@ -110,8 +112,15 @@ def _probes(gate: Step) -> list[dict[str, t.Any]]:
     return [{k: p.get(k) for k in ("name", "type", "passed", "last_error", "measured")} for p in gate.get("probes", [])]
 
 
-def _iso(when: float) -> str:
+def iso(when: float) -> str:
     return datetime.datetime.fromtimestamp(when, datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def write(path: str, text: str) -> None:
+    """For whoever runs this and nobody else."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)
 
 
 def markdown(report: t.Mapping[str, t.Any]) -> str:
@@ -119,7 +128,7 @@ def markdown(report: t.Mapping[str, t.Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(rows: t.Iterable[t.Sequence[t.Any]], *heads: str) -> str:
+def table(rows: t.Iterable[t.Sequence[t.Any]], *heads: str) -> str:
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
     return "\n".join(lines)
@@ -129,7 +138,7 @@ def _cell(value: t.Any) -> str:
     return " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     return "\n".join(f"> {line}" for line in text.splitlines() or [""])
 
 
@@ -141,6 +150,7 @@ def _summary(report: t.Mapping[str, t.Any]) -> str:
         ("Application", f"{report['application']} on {', '.join(report['hosts'])}"),
         ("From", f"{report['from_version']} (`{report['from_commit'][:12]}`)"),
         ("Target", f"{report['target']} (`{report['target_commit'][:12]}`), {report['target_reason']}"),
+        *([("Plan", f"digest `{report['plan_digest']}`")] if report["plan_digest"] else []),
         ("Began", report["began"]),
         ("Ended", report["ended"]),
         ("Duration", _duration(report)),
@@ -150,7 +160,7 @@ def _summary(report: t.Mapping[str, t.Any]) -> str:
     ]
     if report["follows"]:
         rows.append((_FOLLOWED.get(report["type"], "Follows run"), f"`{report['follows']}`"))
-    return f"# {_TITLES.get(report['type'], 'Rollback report')}: {report['application']} to {report['target']}\n\n{_table(rows, 'What', 'Value')}"
+    return f"# {_TITLES.get(report['type'], 'Rollback report')}: {report['application']} to {report['target']}\n\n{table(rows, 'What', 'Value')}"
 
 
 def _duration(report: t.Mapping[str, t.Any]) -> str:
@@ -161,7 +171,7 @@ def _duration(report: t.Mapping[str, t.Any]) -> str:
 def _why(report: t.Mapping[str, t.Any]) -> str:
     incident = f"\n\nIncident: {report['incident']}" if report["incident"] else ""
     failure = report["failure"]
-    failed = f"\n\n## What failed\n\n{failure['task']}\n\n{_quoted(failure['message'])}" if failure else ""
+    failed = f"\n\n## What failed\n\n{failure['task']}\n\n{quoted(failure['message'])}" if failure else ""
     return f"## Reason\n\n{report['reason']}{incident}{failed}"
 
 
@@ -169,7 +179,7 @@ def _actions(report: t.Mapping[str, t.Any]) -> str:
     rows = [
         (n, p["phase"], p["started"], f"{p['seconds']:.2f}", p["budget"] or "", p["outcome"]) for n, p in enumerate(report["phases"], 1)
     ]
-    return "## Actions taken\n\n" + _table(rows, "", "Phase", "Started (UTC)", "Seconds on the host", "Budget", "Outcome")
+    return "## Actions taken\n\n" + table(rows, "", "Phase", "Started (UTC)", "Seconds on the host", "Budget", "Outcome")
 
 
 def _data(report: t.Mapping[str, t.Any]) -> str:
@@ -202,7 +212,7 @@ def _verification(report: t.Mapping[str, t.Any]) -> str:
     rows = [(p["name"], p["type"], "passed" if p["passed"] else "FAILED", p["last_error"] or "") for p in report["probes"]]
     watch = report["watch"]
     watched = f"\n\nWatched after reopening: {watch['rounds']} rounds, {watch['availability']} % of answers good." if watch else ""
-    return "## Verification\n\n" + _table(rows, "Probe", "Type", "Result", "Last error") + watched
+    return "## Verification\n\n" + table(rows, "Probe", "Type", "Result", "Last error") + watched
 
 
 def _outlook(report: t.Mapping[str, t.Any]) -> str:

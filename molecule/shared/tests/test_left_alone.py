@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, only, unchanged
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, digest_planned, only, unchanged
 
 EXPECTED = {"refused", "nothing_to_do", "checked", "recorded"}
 requirement = pytest.mark.requirement
@@ -52,6 +52,23 @@ def test_undecided_migrations_are_refused_with_what_to_type(rehearsed: Rehearsed
     assert "-e migrations=down" in rehearsed.record.words
     assert "what their dropped columns hold is then in the backup only" in rehearsed.record.words
     assert rehearsed.record.report == {}
+
+
+@only(lambda rehearsed: rehearsed.run.playbook == "plan")
+@requirement("G-09")
+def test_a_plan_is_kept_on_the_host_and_nothing_else_is_written_there(rehearsed: Rehearsed) -> None:
+    kept = f"plans/{digest_planned(rehearsed)}.json"
+    new = set(rehearsed.record.after["durable"]["files"]) - set(rehearsed.record.before["durable"]["files"])
+    assert kept in new
+    assert {name for name in new if not name.endswith("/")} == {kept}
+    assert f"digest: {digest_planned(rehearsed)}" in rehearsed.record.words
+
+
+@only(lambda rehearsed: bool(rehearsed.run.plan_of))
+@requirement("G-09")
+def test_a_plan_that_does_not_fit_is_refused_before_the_lock(rehearsed: Rehearsed) -> None:
+    assert rehearsed.record.after["durable"] == rehearsed.record.before["durable"]
+    assert "Nothing was changed" in rehearsed.record.words
 
 
 @only(lambda rehearsed: rehearsed.run.name == "locked")

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.lastgood.rollback.molecule.shared.cases import TARGET
 from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import PAGES, SECRET_PATH
-from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, only
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, digest_planned, only
 from ansible_collections.lastgood.rollback.tests.tools.prober import Site
 
 if t.TYPE_CHECKING:
@@ -87,6 +87,21 @@ def test_each_phase_is_shown_with_its_time(rehearsed: Rehearsed) -> None:
     if not rehearsed.standard:
         for budget in ("of 5 s", "of 20 s", "of 10 s"):
             assert budget in shown
+
+
+# The plan
+
+
+@only(lambda rehearsed: bool(rehearsed.run.plan_of))
+@requirement("G-09")
+def test_what_was_done_is_what_was_planned_and_the_report_names_it(rehearsed: Rehearsed) -> None:
+    """Nothing but the digest was typed."""
+    digest = digest_planned(rehearsed)
+    assert "target" not in rehearsed.run.extra
+    assert rehearsed.record.report["json"]["plan_digest"] == digest
+    assert f"digest `{digest}`" in rehearsed.record.report["markdown"]
+    assert "(planned at 20" in rehearsed.record.report["json"]["target_reason"]
+    assert rehearsed.record.after["durable"]["last_run.json"]["plan"] == digest
 
 
 # The code

@@ -29,6 +29,7 @@ def plan() -> dict[str, t.Any]:
         "migrations": {"down": [], "unknown_to_target": [], "not_applied": []},
         "config_keys": {"running": ["NEW_KEY"], "target": []},
         "pending": ["run r1 ended as held"],
+        "digest": "d" * 64,
     }
 
 
@@ -46,6 +47,7 @@ def test_a_plan_says_where_to_and_why(plan: dict[str, t.Any]) -> None:
         "built beside the live ones",
         "only in the running version: NEW_KEY",
         "run r1 ended as held",
+        "digest: dddddddddddd",
     ):
         assert word in text
 
