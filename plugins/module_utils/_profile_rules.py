@@ -21,10 +21,12 @@ Profile = t.Mapping[str, t.Any]
 VERSION_PROBE = "running version"
 
 _NEED_THE_HOST = ("log", "redis", "sql")
+_FREEZE_HOURS = 24 * 365
 _POSITIVE = {
     "composer": ("timeout",),
     "health": ("successes", "interval", "deadline"),
     "watch": ("interval", "failures"),
+    "dead_man": ("seconds",),
     "notify": ("timeout",),
     "maintenance": ("retry",),
 }
@@ -78,6 +80,8 @@ def _numbers(ready: Profile) -> t.Iterator[str]:
         for name in names:
             if ready[group][name] <= 0:
                 yield f"{group}.{name} must be more than 0"
+    if not 0 <= ready["freeze"]["hours"] <= _FREEZE_HOURS:
+        yield f"freeze.hours must be 0 (no freeze) to {_FREEZE_HOURS}"
 
 
 def _services(services: Profile) -> t.Iterator[str]:
