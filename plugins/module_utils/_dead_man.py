@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import os
 import re
@@ -21,6 +20,7 @@ import zipfile
 from . import _watch
 from ._errors import RollbackError
 from ._run import Folder, write_json
+from ._source import source
 
 if t.TYPE_CHECKING:
     from ._command import Completed, Runner
@@ -35,7 +35,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "webhook_url": {"type": "str", "no_log": True},
     "channel": {"type": "str"},
     "timeout": {"type": "int", "default": 5},
-}
+}  # deploy_path is added by the module, which has it as an option of its own
 INTERVAL = 15
 _ATTEMPTS = 3
 _PACKAGE = "lastgood_watch"
@@ -134,7 +134,7 @@ def program() -> bytes:
     while missing:
         name = missing.pop()
         if name not in sources:
-            sources[name] = _source(name)
+            sources[name] = source(f"{__package__}.{name}")
             missing += [word for one, many in _IMPORTS.findall(sources[name]) for word in [one, *re.split(r", *", many)] if word]
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
@@ -148,11 +148,3 @@ def program() -> bytes:
 def _put(file: zipfile.ZipFile, name: str, text: str) -> None:
     """With a fixed time, so that the same sources make the same archive."""
     file.writestr(zipfile.ZipInfo(name), text)
-
-
-def _source(name: str) -> str:
-    """The text of one of our files, wherever this collection was loaded from (a folder, a session, or Ansible's archive)."""
-    spec = importlib.util.find_spec(f"{__package__}.{name}")
-    if spec is None:
-        raise RollbackError(f"The dead-man timer's program lacks its part {name}.")
-    return str(spec.loader.get_source(spec.name))  # type: ignore[union-attr]

@@ -61,6 +61,7 @@ APPLICATION: Options = {
         {
             "remote": {"type": "str", "default": "origin"},
             "pattern": {"type": "str", "default": RELEASE_PATTERN},
+            "deploy_path": {"type": "str"},
         }
     ),
     "composer": _group(

@@ -55,6 +55,7 @@ def _names(ready: Profile) -> t.Iterator[str]:
 def _places(ready: Profile) -> t.Iterator[str]:
     paths = {name: ready[name] for name in ("path", "environment_file", "log_file", "state_directory")}
     paths["backup.directory"] = ready["backup"]["directory"]
+    paths["releases.deploy_path"] = ready["releases"]["deploy_path"]
     paths["composer.cache_directory"] = ready["composer"]["cache_directory"]
     for name, path in paths.items():
         if path is not None and (not path.startswith("/") or ".." in path.split("/") or not path.isprintable()):

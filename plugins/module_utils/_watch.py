@@ -21,7 +21,9 @@ import urllib.request
 from . import _journal
 from ._clock import Clock, utc
 from ._command import Runner
+from ._deploy_lock import remove
 from ._errors import RollbackError
+from ._freeze import frozen
 from ._run import WATCH, Folder, abandoned, amended, guard, holder, lease, read_json, release, sign_of_life
 
 if t.TYPE_CHECKING:
@@ -70,6 +72,8 @@ def look(folder: Folder, runner: Runner, say: t.Callable[[str, str], None]) -> s
     _post(folder, run, orders, text, say)
     if detail.get("reopened"):
         _forget(folder, run)
+        if frozen(folder) is None:
+            remove(runner, orders)
         release(folder, run)
         return "reopened"
     return "abandoned"

@@ -98,6 +98,11 @@ options:
         description: How many seconds the message may take.
         type: int
         default: 5
+  deploy_path:
+    description:
+      - Deployer's C(deploy_path). While a run holds the lock or a freeze is on, C(.dep/deploy.lock) in it keeps Deployer from deploying.
+      - A lock there that is somebody else's is never overwritten; without O(take_over) the run is refused.
+    type: path
   freeze_hours:
     description: How long the application is frozen for deployments when O(outcome=rolled_back); 0 for not at all.
     type: float
@@ -110,7 +115,7 @@ options:
     type: int
     default: 500
   user:
-    description: The user who may read O(log_file).
+    description: The user who may read O(log_file), and to whom O(deploy_path) belongs.
     type: str
   units:
     description: Systemd units whose state is kept as evidence.
@@ -204,6 +209,7 @@ from ..module_utils._clock import utc
 from ..module_utils._command import Runner
 from ..module_utils._dead_man import ARGUMENTS as DEAD_MAN
 from ..module_utils._dead_man import Arming, forget, prepare
+from ..module_utils._deploy_lock import lay, remove
 from ..module_utils._errors import RollbackError
 from ..module_utils._freeze import freeze, frozen, lift
 from ..module_utils._journal import text_of
@@ -219,7 +225,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
             raise RollbackError(f"{options[name]!r} cannot be used as {name}: only letters, digits, _ and - are allowed.")
     folder = Folder.of(options["state_directory"], options["application"])
     if options["state"] == "unfrozen":
-        return _unfreeze(folder, options, check_mode=module.check_mode)
+        return _unfreeze(runner, folder, options, check_mode=module.check_mode)
     if options["state"] == "closed":
         return _close(runner, folder, options, check_mode=module.check_mode)
     result = _open(runner, folder, options, check_mode=module.check_mode)
@@ -231,13 +237,15 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     return result
 
 
-def _unfreeze(folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+def _unfreeze(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     reason = str(options["facts"].get("reason") or "").strip()
     if not reason:
         raise RollbackError("Why deployments are to be allowed again was not said.", next_command="-e reason=...")
     found = frozen(folder)
     if not check_mode:
         lift(folder, actor=str(options["facts"].get("actor", "somebody")), reason=reason)
+        if holder(folder) is None:
+            remove(runner, options)
     return {"changed": found is not None, "freeze": found}
 
 
@@ -255,6 +263,8 @@ def _close(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_m
         result.update(_frozen(folder, record, options) if mine else {})
         if mine and record.get("dead_man") and record.get("watched", True):
             disarm(runner, options["application"])
+        if mine and frozen(folder) is None:
+            remove(runner, options)
         release(folder, run)
     return {**result, "record": record, "journal": text_of(folder.run(run))}
 
@@ -280,29 +290,37 @@ def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mo
     if record is not None:
         return {"changed": False, "folder": folder.run(run), "evidence": _kept(folder.evidence(run)), "record": record}
     folder.create()
+    return _begin(runner, folder, options)
+
+
+def _begin(runner: Runner, folder: Folder, options: dict[str, t.Any]) -> dict[str, t.Any]:
+    run, orders = options["run"], options["dead_man"]
     facts = {**options["facts"], "run": run}
     owner = {**{name: facts.get(name) for name in ("run", "actor", "controller", "target")}, "since": utc()}
-    orders = options["dead_man"]
     if orders:
         owner["lease"], facts["dead_man"] = orders["seconds"], {name: orders[name] for name in ("seconds", "action")}
     previous = acquire(folder, owner, take_over=options["take_over"], take_over_from=options["take_over_from"])
     if previous is not None:
         facts["taken_over"] = {"from": previous, "reason": options["take_over"]}
-    arming = Arming(runner, folder, options["application"]) if orders else None  # collected when the evidence is kept
     try:
+        deploying = lay(runner, options, actor=str(facts.get("actor")))
+        if deploying:
+            facts["deploying"] = deploying
+        arming = Arming(runner, folder, options["application"]) if orders else None  # collected when the evidence is kept
         record = opened(folder, facts)
         if orders:
-            prepare(folder, run, orders)
+            prepare(folder, run, {**orders, "deploy_path": options["deploy_path"]})
     except BaseException:
         release(folder, run)
         raise
     evidence = _keep_evidence(runner, folder.evidence(run), options)
     result = {"changed": True, "folder": folder.run(run), "evidence": evidence, "record": record}
+    result.update({"taken_over": previous} if previous is not None else {})
     if arming is not None:
         result.update(arming.result())
         if not result["watched"]:
             result["record"] = amended(folder, run, {name: result[name] for name in ("watched", "unwatched_because", "to_be_watched")})
-    return {**result, "taken_over": previous} if previous is not None else result
+    return result
 
 
 def _keep_evidence(runner: Runner, directory: str, options: dict[str, t.Any]) -> dict[str, int]:
@@ -347,6 +365,7 @@ def main() -> None:
             "take_over": {"type": "str"},
             "take_over_from": {"type": "str"},
             "dead_man": {"type": "dict", "options": DEAD_MAN},
+            "deploy_path": {"type": "path"},
             "freeze_hours": {"type": "float", "default": 0},
             "log_file": {"type": "path"},
             "log_lines": {"type": "int", "default": 500},
