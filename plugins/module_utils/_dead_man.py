@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, t.Any] = {
 }  # deploy_path is added by the module, which has it as an option of its own
 INTERVAL = 15
 _ATTEMPTS = 3
+_PATIENCE = 0.02
 _PACKAGE = "lastgood_watch"
 _MAIN = f"import {_PACKAGE}._watch\n{_PACKAGE}._watch.main()\n"
 _IMPORTS = re.compile(r"^ *from \.(?:(_\w+)| import (\w+(?:, \w+)*))", re.M)
@@ -62,7 +63,8 @@ class Arming:
         self._argv: list[str] = []
         self._trouble: BaseException | None = None
         self._why: str | None = None
-        self._program = folder.watch
+        self._unprepared: str | None = None
+        self._folder = folder
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -76,7 +78,7 @@ class Arming:
 
     def _arm(self) -> str | None:
         """Why nobody watches; None when somebody does."""
-        self._argv = command(self._runner.me, self._application, self._program, self._runner.path("python3"))
+        self._argv = command(self._runner.me, self._application, self._folder.watch, self._runner.path("python3"))
         done: Completed | None = None
         for _attempt in range(_ATTEMPTS):
             done = self._runner.run(self._argv, user="root", check=False, timeout=10)
@@ -87,13 +89,24 @@ class Arming:
             time.sleep(0.2)  # its program is just ending
         return done.output if done is not None else "it was not tried"
 
+    def prepare(self, run: str, orders: t.Mapping[str, t.Any]) -> None:
+        """Lay out for the timer what to do, and with what: it looks for the first time long after this."""
+        try:
+            _lay_out(self._folder, run, orders)
+        except RollbackError as error:  # a run that nobody watches is better than none
+            self._unprepared = error.message
+
     def result(self) -> dict[str, t.Any]:
-        self._thread.join()
+        """Whether somebody watches; null when systemd has not answered yet, which is not waited for: it goes on without us."""
+        self._thread.join(_PATIENCE)
         if self._trouble is not None:
             raise self._trouble
-        if self._why is None:
+        if self._thread.is_alive():
+            return {"watched": None}
+        why = self._why if self._why is not None else self._unprepared
+        if why is None:
             return {"watched": True}
-        last = (self._why.splitlines() or ["no output"])[-1]
+        last = (why.splitlines() or ["no output"])[-1]
         return {"watched": False, "unwatched_because": last, "to_be_watched": f"sudo {' '.join(self._argv)}"}
 
 
@@ -102,8 +115,8 @@ def armed(runner: Runner, application: str) -> bool:
     return runner.run(argv, check=False, timeout=10).stdout.strip() == "active"
 
 
-def prepare(folder: Folder, run: str, orders: t.Mapping[str, t.Any]) -> None:
-    """Lay out for the timer what to do, and with what; the address for messages apart from the rest, to be removed with the run."""
+def _lay_out(folder: Folder, run: str, orders: t.Mapping[str, t.Any]) -> None:
+    """The address for messages apart from the rest, to be removed with the run."""
     write_json(folder.orders(run), {name: value for name, value in orders.items() if name != "webhook_url"})
     if orders.get("webhook_url"):
         _write(folder.webhook(run), str(orders["webhook_url"]).encode())
@@ -121,8 +134,10 @@ def _write(path: str, content: bytes) -> None:
         raise RollbackError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def forget(folder: Folder, run: str) -> None:
+def forget(folder: Folder, run: t.Any) -> None:
     """Remove the secret."""
+    if not isinstance(run, str) or os.path.basename(run) != run:
+        return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(folder.webhook(run))
 

@@ -230,7 +230,8 @@ def lease(folder: Folder, held: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         since = 0.0
     at_work = bool(sign.get("at_work"))
     given_up = sign.get("by") == WATCH and not at_work
-    return {"expires": utc(since + seconds), "alive": at_work or (not given_up and time.time() - since < seconds), "at_work": at_work}
+    until = since if given_up else since + seconds
+    return {"expires": utc(until), "alive": at_work or time.time() < until, "at_work": at_work}
 
 
 def _signs(folder: Folder, run: t.Any) -> list[str]:

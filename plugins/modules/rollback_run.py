@@ -174,7 +174,7 @@ taken_over:
   returned: when it was
   type: dict
 watched:
-  description: Whether the dead-man timer is armed.
+  description: Whether the dead-man timer is armed; null when systemd took too long to say so, see M(lastgood.rollback.rollback_info).
   returned: O(state=opened) with O(dead_man), not in check mode
   type: bool
 unwatched_because:
@@ -185,6 +185,11 @@ to_be_watched:
   description: The command that has to be allowed, or to work, for the timer to be armed.
   returned: when it is not
   type: str
+problems:
+  description: What could not be done before the lock was given back, such as the freeze.
+  returned: when there are any
+  type: list
+  elements: str
 freeze:
   description: The freeze that was laid on the application, or lifted.
   returned: when there is one
@@ -208,7 +213,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._clock import utc
 from ..module_utils._command import Runner
 from ..module_utils._dead_man import ARGUMENTS as DEAD_MAN
-from ..module_utils._dead_man import Arming, forget, prepare
+from ..module_utils._dead_man import Arming, forget
 from ..module_utils._deploy_lock import lay, remove
 from ..module_utils._errors import RollbackError
 from ..module_utils._freeze import freeze, frozen, lift
@@ -227,7 +232,10 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     if options["state"] == "unfrozen":
         return _unfreeze(runner, folder, options, check_mode=module.check_mode)
     if options["state"] == "closed":
-        return _close(runner, folder, options, check_mode=module.check_mode)
+        result = _close(runner, folder, options, check_mode=module.check_mode)
+        for problem in result.get("problems", []):
+            module.warn(problem)
+        return result
     result = _open(runner, folder, options, check_mode=module.check_mode)
     if result.get("watched") is False:
         module.warn(
@@ -259,14 +267,27 @@ def _close(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_m
         return result
     if changed:
         record = closed(folder, run, options["outcome"], options["facts"])
+        result.update(_leave(runner, folder, record, options) if mine else {})
         forget(folder, run)
-        result.update(_frozen(folder, record, options) if mine else {})
-        if mine and record.get("dead_man") and record.get("watched", True):
-            disarm(runner, options["application"])
-        if mine and frozen(folder) is None:
-            remove(runner, options)
         release(folder, run)
     return {**result, "record": record, "journal": text_of(folder.run(run))}
+
+
+def _leave(runner: Runner, folder: Folder, record: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What is to be done before the lock is given back; what fails of it is said, it does not keep the lock."""
+    left: dict[str, t.Any] = {}
+    problems = []
+    steps: list[t.Callable[[], t.Any]] = [lambda: left.update(_frozen(folder, record, options))]
+    if record.get("dead_man") and record.get("watched", True):
+        steps.append(lambda: disarm(runner, options["application"]))
+    if options["deploy_path"]:
+        steps.append(lambda: frozen(folder) is None and remove(runner, options))
+    for step in steps:
+        try:
+            step()
+        except RollbackError as error:
+            problems.append(error.message)
+    return {**left, "problems": problems} if problems else left
 
 
 def _frozen(folder: Folder, record: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -301,6 +322,7 @@ def _begin(runner: Runner, folder: Folder, options: dict[str, t.Any]) -> dict[st
         owner["lease"], facts["dead_man"] = orders["seconds"], {name: orders[name] for name in ("seconds", "action")}
     previous = acquire(folder, owner, take_over=options["take_over"], take_over_from=options["take_over_from"])
     if previous is not None:
+        forget(folder, previous.get("run"))
         facts["taken_over"] = {"from": previous, "reason": options["take_over"]}
     try:
         deploying = lay(runner, options, actor=str(facts.get("actor")))
@@ -308,8 +330,8 @@ def _begin(runner: Runner, folder: Folder, options: dict[str, t.Any]) -> dict[st
             facts["deploying"] = deploying
         arming = Arming(runner, folder, options["application"]) if orders else None  # collected when the evidence is kept
         record = opened(folder, facts)
-        if orders:
-            prepare(folder, run, {**orders, "deploy_path": options["deploy_path"]})
+        if arming is not None:
+            arming.prepare(run, {**orders, "deploy_path": options["deploy_path"]})
     except BaseException:
         release(folder, run)
         raise
@@ -318,7 +340,7 @@ def _begin(runner: Runner, folder: Folder, options: dict[str, t.Any]) -> dict[st
     result.update({"taken_over": previous} if previous is not None else {})
     if arming is not None:
         result.update(arming.result())
-        if not result["watched"]:
+        if result["watched"] is False:
             result["record"] = amended(folder, run, {name: result[name] for name in ("watched", "unwatched_because", "to_be_watched")})
     return result
 
