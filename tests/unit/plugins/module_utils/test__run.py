@@ -219,4 +219,4 @@ class Leases(RuleBasedStateMachine):
 
 
 TestLeases = Leases.TestCase
-TestLeases.settings = hypothesis.settings(max_examples=60, stateful_step_count=25)
+TestLeases.settings = hypothesis.settings(max_examples=150, stateful_step_count=25)
