@@ -152,7 +152,14 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
     with (
         _webhook(run) as (url, messages),
         tempfile.TemporaryDirectory(prefix="lastgood-") as scratch,
-        Prober(site, pages=10, ready=2, signups=2 if writing else 0, session=2 if writing else 0, output=answers) as prober,
+        Prober(
+            site,
+            pages=50 if run.kill_when_closed else 10,
+            ready=2,
+            signups=2 if writing else 0,
+            session=2 if writing else 0,
+            output=answers,
+        ) as prober,
     ):
         if run.job_at_work:
             machine.artisan("chom:enqueue", "1", "--queue=reports", "--sleep=4")
@@ -264,7 +271,7 @@ def _wait_until(machine: Machine, line: str) -> None:
             machine.type(line)
             return
         time.sleep(0.5)
-    raise RuntimeError(f"it never came to this: {line}")
+    raise RuntimeError(f"it never came to this: {line}; was the controller killed too late?")
 
 
 def _seen(site: Site, path: str) -> dict[str, t.Any]:

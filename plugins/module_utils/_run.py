@@ -270,7 +270,7 @@ def _lost(run: str, held: t.Mapping[str, t.Any] | None) -> RollbackError:
         f"Run {run} has lost the lock: {now}.",
         state="This step was not begun; what runs now is no longer for this run to change.",
         next_command="ansible-playbook playbooks/status.yml",
-        facts={"lock": dict(held or {})},
+        facts={"lost_lock": True, "lock": dict(held or {})},
     )
 
 

@@ -281,7 +281,7 @@ def _leave(runner: Runner, folder: Folder, record: dict[str, t.Any], options: di
     if record.get("dead_man") and record.get("watched", True):
         steps.append(lambda: disarm(runner, options["application"]))
     if options["deploy_path"]:
-        steps.append(lambda: frozen(folder) is None and remove(runner, options))
+        steps.append(lambda: None if frozen(folder) is not None else remove(runner, options))
     for step in steps:
         try:
             step()

@@ -126,6 +126,7 @@ def test_a_controller_that_comes_back_finds_its_lock_gone(folder: Folder) -> Non
     with pytest.raises(RollbackError, match="Run r1 has lost the lock: run r2 of r2 holds it") as refused:
         work(folder, "r1")
     assert "not begun" in refused.value.state
+    assert refused.value.facts["lost_lock"]
     _run.release(folder, "r2")
     with pytest.raises(RollbackError, match="nobody holds it"):
         work(folder, "r1")
