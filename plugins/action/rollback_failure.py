@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import judge, next_commands, on_top
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import LOST, judge, next_commands, on_top
 
 
 class ActionModule(ActionBase):
@@ -25,8 +25,9 @@ class ActionModule(ActionBase):
         origin = wanted.get("origin") or {}
         steps = on_top(origin, wanted["steps"]) if origin else wanted["steps"]
         before = origin.get("from_version", plan["from_version"])
-        verdict = judge(steps, plan["target"], before, undo=wanted.get("on_failed_gate") == "undo")
-        commands = next_commands(verdict, wanted["playbook"], plan["target"], before)
+        lost = wanted["result"].get("lost_lock")
+        verdict = LOST if lost else judge(steps, plan["target"], before, undo=wanted.get("on_failed_gate") == "undo")
+        commands = [] if lost else next_commands(verdict, wanted["playbook"], plan["target"], before)
         own = wanted["result"].get("next_command")
         failure = {
             **dataclasses.asdict(verdict),

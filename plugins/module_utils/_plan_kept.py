@@ -13,10 +13,10 @@ import os
 import re
 import typing as t
 
+from ._clock import utc
 from ._errors import RollbackError
 from ._plan_digest import differences, digest_of
 from ._run import Folder, read_json, write_json
-from ._wiring import utc
 
 if t.TYPE_CHECKING:
     from ._plan import Request

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 
 EXPECTED = {
     "rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted", "went_back",
+    "reopened", "abandoned",
 }  # fmt: skip
 requirement = pytest.mark.requirement
 

@@ -52,3 +52,11 @@ def test_a_resumed_run_goes_back_to_where_the_first_began(act: t.Any, args: dict
     failure = act("rollback_failure", {**args, "origin": origin})["ansible_facts"]["rollback_failure"]
     assert failure["state"] == "The application still runs v1.2.5, open to users as before."
     assert failure["reopen"]
+
+
+def test_a_run_that_lost_its_lock_claims_nothing_and_does_nothing_more(act: t.Any, args: dict[str, t.Any]) -> None:
+    result = {"reason": "Run r1 has lost the lock.", "next_command": "ansible-playbook playbooks/status.yml", "lost_lock": True}
+    failure = act("rollback_failure", {**args, "result": result})["ansible_facts"]["rollback_failure"]
+    assert (failure["outcome"], failure["reopen"], failure["start_workers"]) == ("failed", False, False)
+    assert failure["state"].startswith("This run lost the lock and did nothing after that.")
+    assert failure["next"] == ["ansible-playbook playbooks/status.yml"]
