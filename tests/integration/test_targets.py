@@ -136,3 +136,13 @@ def test_rollback_run() -> None:
 @requirement("CHOM-5.1-02", "CHOM-5.1-03", "CHOM-5.3-02", "CHOM-CL-05")
 def test_rollback_info() -> None:
     run_target("rollback_info")
+
+
+@requirement("G-04", "G-05")
+def test_restore_point() -> None:
+    run_target("restore_point")
+
+
+@requirement("G-04")
+def test_restore_point_info() -> None:
+    run_target("restore_point_info")

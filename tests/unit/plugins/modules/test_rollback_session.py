@@ -16,4 +16,4 @@ def test_says_where_somebody_waits(run_module: RunModule) -> None:
     assert result["changed"] is False
     path = pathlib.Path(result["ansible_facts"]["lastgood_session"])
     assert path.name == "socket"
-    assert path.parent.name.startswith("lastgood-")
+    assert path.parent.name.startswith(".lastgood-")
