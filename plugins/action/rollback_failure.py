@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import LOST, judge, next_commands, on_top
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import LOST, judge, next_commands, on_top, together
 
 
 class ActionModule(ActionBase):
@@ -22,17 +22,50 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         wanted = self._task.args
         plan = wanted["plan"]
+        others = self._others(task_vars or {})
+        task, result = _what_failed(wanted, others)
         origin = wanted.get("origin") or {}
         steps = on_top(origin, wanted["steps"]) if origin else wanted["steps"]
         before = origin.get("from_version", plan["from_version"])
-        lost = wanted["result"].get("lost_lock")
-        verdict = LOST if lost else judge(steps, plan["target"], before, undo=wanted.get("on_failed_gate") == "undo")
+        undo = wanted.get("on_failed_gate") == "undo"
+        lost = result.get("lost_lock")
+        verdict = LOST if lost else judge(steps, plan["target"], before, undo=undo)
+        if others and not lost:
+            found = {host: _steps(wanted, known) for host, known in others.items()}
+            verdict = together(verdict, {host: judge(each, plan["target"], before, undo=undo) for host, each in found.items()})
         commands = [] if lost else next_commands(verdict, wanted["playbook"], plan["target"], before)
-        own = wanted["result"].get("next_command")
+        own = result.get("next_command")
         failure = {
             **dataclasses.asdict(verdict),
-            "task": str(wanted["task"]).rsplit(" : ", maxsplit=1)[-1],
-            "message": str(wanted["result"].get("reason") or wanted["result"].get("msg", "no message")),
+            "task": task,
+            "message": str(result.get("reason") or result.get("msg", "no message")),
             "next": [own, *commands] if own else commands,
         }
         return {"changed": False, "ansible_facts": {"rollback_failure": failure}}
+
+    def _others(self, task_vars: dict[str, t.Any]) -> dict[str, t.Mapping[str, t.Any]]:
+        """What is known about the hosts that the run is about beside this one."""
+        if not self._task.args.get("variables"):
+            return {}
+        mine = task_vars.get("inventory_hostname")
+        return {host: task_vars["hostvars"][host] for host in task_vars.get("ansible_play_batch", []) if host != mine}
+
+
+def _steps(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What another host's steps came to; of one that it did not reach nothing is known."""
+    nothing: dict[str, t.Any] = dict.fromkeys(wanted["steps"], {})
+    return {**nothing, **{phase: known[name] for phase, name in wanted["variables"].items() if name in known}}
+
+
+def _what_failed(wanted: t.Mapping[str, t.Any], others: t.Mapping[str, t.Mapping[str, t.Any]]) -> tuple[str, t.Mapping[str, t.Any]]:
+    """The task that failed here; where none did it was one on another host."""
+    if wanted.get("task"):
+        return _title(wanted["task"]), wanted["result"]
+    for host, known in others.items():
+        if "ansible_failed_task" in known:
+            return f"{_title(known['ansible_failed_task']['name'])} (on {host})", known["ansible_failed_result"]
+    return "a host that cannot be reached any more", {"msg": "The connection to another host of the application was lost."}
+
+
+def _title(name: t.Any) -> str:
+    return str(name).rsplit(" : ", maxsplit=1)[-1]

@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.lastgood.rollback.plugins.plugin_utils._report import compose, headline, markdown, write
 
+_NO_REPORT = ("nothing_to_do", "unknown")
 _FOLLOW_UP = [
     "Keep watching metrics, logs and error rates for 4 hours (CHOM-8.1-24).",
     "Do not deploy the version that was left until its cause is found.",
@@ -35,13 +36,19 @@ class ActionModule(ActionBase):
             text = f"CHECK MODE: nothing was changed; {wanted['plan']['application']} would go to {wanted['plan']['target']}."
             return {"changed": False, "lastgood_text": text, "msg": text, "_ansible_verbose_always": True}
         folder = wanted["identity"]["folder"]
+        mine = str((task_vars or {}).get("inventory_hostname", "unknown"))
+        each_host = _each_host(wanted, mine, task_vars or {})
         facts = {
             **wanted,
-            "hosts": [(task_vars or {}).get("inventory_hostname", "unknown")],
+            "hosts": [mine],
+            "each_host": each_host,
             "next_steps": wanted.get("next_steps") or _FOLLOW_UP,
             "notifications": _notifications(folder),
         }
         report = compose(facts, time.time())
+        first = next((entry["host"] for entry in each_host if entry["outcome"] not in _NO_REPORT), mine)
+        if mine != first:
+            folder = os.path.join(folder, os.path.basename(mine))
         place = os.path.join(folder, "report.md")
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -61,6 +68,26 @@ class ActionModule(ActionBase):
             "msg": text,
             "_ansible_verbose_always": True,
         }
+
+
+def _each_host(wanted: dict[str, t.Any], mine: str, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """How the run ended on each of several hosts; nobody knows what became of one that did not say so."""
+    hosts = task_vars.get("ansible_play_batch", [])
+    return [
+        {"host": host, **({"outcome": wanted["outcome"], "state": wanted["state"]} if host == mine else _end_of(wanted, task_vars["hostvars"][host]))}
+        for host in (hosts if len(hosts) > 1 else [])
+    ]
+
+
+def _end_of(wanted: dict[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    name = str(wanted.get("closed"))
+    closed = known[name] if name in known else {}
+    record = closed.get("record", {})
+    if record:
+        return {"outcome": record["outcome"], "state": record.get("state", "")}
+    if "preflight_plan" in known and known["preflight_plan"].get("nothing_to_do"):
+        return {"outcome": "nothing_to_do", "state": "It was at the target already."}
+    return {"outcome": "unknown", "state": "It could not be asked how it ended there: see status.yml."}
 
 
 def _notifications(folder: str) -> list[dict[str, t.Any]]:

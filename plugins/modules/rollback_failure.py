@@ -30,11 +30,11 @@ attributes:
     support: full
 options:
   task:
-    description: Name of the task that failed.
+    description: Name of the task that failed; empty when it was one of another host.
     type: str
     required: true
   result:
-    description: Its result.
+    description: Its result; empty when it was one of another host.
     type: dict
     required: true
   playbook:
@@ -49,6 +49,11 @@ options:
     description: Results of the steps by the name of their phase; empty for those that were not reached.
     type: dict
     required: true
+  variables:
+    description:
+      - Names of the variables in which each host keeps the results of its steps, by the name of their phase. With it the hosts of a run decide
+        together. As long as none was touched each goes back by itself. After that all stay closed, or all go back.
+    type: dict
   origin:
     description:
       - Where it all began, when this run was to finish another one that was interrupted.

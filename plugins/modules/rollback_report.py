@@ -66,6 +66,11 @@ options:
   journal:
     description: The text of the journal on the host, of which a copy is put beside the report.
     type: str
+  closed:
+    description:
+      - Name of the variable in which each host keeps the result of M(lastgood.rollback.rollback_run) that closed the run. With several hosts the
+        report says how it ended on each; the first writes C(report.md), each other one has a folder of its name beside it.
+    type: str
   follows:
     description: The run that was undone or aborted.
     type: str

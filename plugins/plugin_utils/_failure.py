@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass
 
@@ -83,6 +84,24 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
         return Verdict("failed", state, start_workers=stopped, reopen=True)
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
     return Verdict("held", state, undo=undo and succeeded(steps["switch code"]) and not closed.get("was_down"))
+
+
+def together(own: Verdict, others: t.Mapping[str, Verdict]) -> Verdict:
+    """What a host does when it is one of several: as long as none was touched each goes back by itself, after that all stay closed.
+
+    Where all that were touched go back to where they began, one that was not touched opens as it was.
+    """
+    held = {host: verdict for host, verdict in others.items() if verdict.outcome == "held"}
+    touched = [*held.values(), *([own] if own.outcome == "held" else [])]
+    if not touched or all(verdict.undo for verdict in touched):
+        return own
+    if own.outcome == "held":
+        return dataclasses.replace(own, undo=False)
+    if not own.reopen:
+        return own
+    why = f"{', '.join(sorted(held))} cannot go back by itself" if len(held) == 1 else f"{', '.join(sorted(held))} cannot go back by themselves"
+    state = f"The application is HELD IN MAINTENANCE: users get the maintenance page, since {why}. {own.state.partition(',')[0]}."
+    return Verdict("held", state)
 
 
 def _code_untouched(steps: t.Mapping[str, Step]) -> bool:

@@ -66,6 +66,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "state": facts["state"],
         "application": plan["application"],
         "hosts": facts["hosts"],
+        "each_host": facts.get("each_host", []),
         "type": identity["severity"],
         "run": identity["run"],
         "follows": facts.get("follows") or None,
@@ -124,7 +125,7 @@ def write(path: str, text: str) -> None:
 
 
 def markdown(report: t.Mapping[str, t.Any]) -> str:
-    parts = [_summary(report), _why(report), _actions(report), _data(report), _verification(report), _outlook(report)]
+    parts = [_summary(report), _each_host(report), _why(report), _actions(report), _data(report), _verification(report), _outlook(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -161,6 +162,13 @@ def _summary(report: t.Mapping[str, t.Any]) -> str:
     if report["follows"]:
         rows.append((_FOLLOWED.get(report["type"], "Follows run"), f"`{report['follows']}`"))
     return f"# {_TITLES.get(report['type'], 'Rollback report')}: {report['application']} to {report['target']}\n\n{table(rows, 'What', 'Value')}"
+
+
+def _each_host(report: t.Mapping[str, t.Any]) -> str:
+    if not report["each_host"]:
+        return ""
+    rows = [(entry["host"], _HEADLINES.get(entry["outcome"], "UNKNOWN"), entry["state"]) for entry in report["each_host"]]
+    return "## Hosts\n\n" + table(rows, "Host", "Outcome", "State")
 
 
 def _duration(report: t.Mapping[str, t.Any]) -> str:
