@@ -283,7 +283,7 @@ CASES: dict[str, Case] = {
                 "went_back",
                 extra={**DOWN, "target": "v1.2.7"},
                 profile={"on_failed_gate": "undo", "health": {"deadline": 15}},
-                says=("home page: status 500", "UNDONE: the rollback of chom on", "is back where it was", "runs v1.2.4"),
+                says=("home page: status 500", "UNDONE: the rollback of chom on", "is back where it was", "runs v1.2.4 as before"),
             ),
         ),
         "migration",
