@@ -22,6 +22,7 @@ from ._plan import Request, compute
 from ._plan_kept import keep
 from ._plan_prediction import predict, samples
 from ._run import Folder, free_bytes, holder
+from ._service_group import recall
 from ._units import Systemd, Unit
 
 if t.TYPE_CHECKING:
@@ -43,7 +44,7 @@ def in_detail(runner: Runner, request: Request, watch_seconds: int, *, check_mod
         "files": _files(repository, plan),
         "packages": _packages(runner, repository, plan),
         "missing_settings": _missing_settings(runner, application, plan),
-        "services": _services(runner, application),
+        "services": _services(runner, application, recall(os.path.join(folder.root, "workers.json"))),
         "backup": _backup(application, planned=plan["backup"]),
         "disk": _disk(application, with_backup=plan["backup"]),
         "prediction": predict(samples(os.path.join(folder.root, "runs")), plan, _phases(application, plan), watch_seconds),
@@ -109,7 +110,8 @@ def _missing_settings(runner: Runner, application: t.Mapping[str, t.Any], plan: 
     return [key for key in wanted if key not in settings]
 
 
-def _services(runner: Runner, application: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+def _services(runner: Runner, application: t.Mapping[str, t.Any], waiting: t.Container[str]) -> list[dict[str, str]]:
+    """Each unit with what becomes of it; waiting are those that an earlier run stopped and did not start again."""
     systemd = Systemd(runner)
     groups = application["services"]
     rows: list[dict[str, str]] = []
@@ -119,17 +121,22 @@ def _services(runner: Runner, application: t.Mapping[str, t.Any]) -> list[dict[s
         except RollbackError as error:
             rows.append({"unit": ", ".join(groups[name]), "role": role, "state": error.message, "action": "not known"})
             continue
-        rows += [{"unit": unit, "role": role, "state": found.state, "action": _action(role, found)} for unit, found in units.items()]
+        rows += [
+            {"unit": unit, "role": role, "state": found.state, "action": _action(role, found, unit in waiting)}
+            for unit, found in units.items()
+        ]
     return rows
 
 
-def _action(role: str, unit: Unit) -> str:
+def _action(role: str, unit: Unit, waits: bool) -> str:
     if role == "required":
         return "not touched"
     if role == "reload":
         return "reloaded" if unit.good else "restarted, since it does not run"
     if unit.errand:
         return "waited for" if not unit.gone else "not touched"
+    if waits and not unit.wanted:
+        return "stopped by an earlier run, started after reopening"
     return "stopped after the job in progress, started after reopening" if unit.wanted else "is off, stays off"
 
 

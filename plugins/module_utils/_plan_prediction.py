@@ -104,7 +104,7 @@ def predict(earlier: t.Sequence[Sample], plan: t.Mapping[str, t.Any], phases: t.
     """Seconds closed to users, in all, and for each phase that will come."""
     budgets = plan["budgets"]
     return {
-        "closed": _closed(earlier, budgets, phases).as_dict(),
+        "closed": _closed(earlier, plan, phases).as_dict(),
         "total": _total(earlier, plan, watch_seconds).as_dict(),
         "phases": [{"phase": phase, "budget": budgets.get(phase), **_phase(earlier, phase, budgets).as_dict()} for phase in phases],
         "watch_seconds": watch_seconds,
@@ -124,11 +124,16 @@ def _phase(earlier: t.Sequence[Sample], phase: str, budgets: t.Mapping[str, t.An
     return Estimate(None, "no earlier run on this host did this" + ("; budget" if budgets.get(phase) else ""))
 
 
-def _closed(earlier: t.Sequence[Sample], budgets: t.Mapping[str, t.Any], phases: t.Sequence[str]) -> Estimate:
+def _closed(earlier: t.Sequence[Sample], plan: t.Mapping[str, t.Any], phases: t.Sequence[str]) -> Estimate:
+    """From runs of the same kind where there are any, as the whole is; the phases are the same in all kinds."""
+    budgets = plan["budgets"]
     migrates = "migrate down" in phases
-    alike = [sample.closed for sample in earlier if sample.migrated == migrates]
+    alike = [sample for sample in earlier if sample.migrated == migrates]
+    same_kind = [sample.closed for sample in alike if sample.severity == plan["severity"]]
+    if same_kind:
+        return _median(same_kind, f"{plan['severity']} rollback")
     if alike:
-        return _median(alike, "rollback")
+        return _median([sample.closed for sample in alike], "rollback")
     if earlier:
         found = _median([sample.closed for sample in earlier], "rollback")
         note = (

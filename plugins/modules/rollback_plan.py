@@ -191,7 +191,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command import Runner
 from ..module_utils._plan import Request, compute
-from ..module_utils._plan_kept import exactly
 from ..module_utils._plan_text import in_words
 from ..module_utils._wiring import conclude
 
@@ -202,13 +201,19 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = dict(module.params)
     wanted, watch_seconds = options.pop("plan"), options.pop("watch_seconds")
     request = Request(**options)
-    if request.details:
-        from ..module_utils._plan_details import in_detail  # only here: the emergency does not wait for what it does not use
+    if request.details:  # imported only where it is used: an emergency does not wait for it
+        from ..module_utils._plan_details import in_detail
 
         return {**in_detail(runner, request, watch_seconds, check_mode=module.check_mode), "changed": False}
-    plan = compute(runner, request) if wanted is None else exactly(request, wanted, lambda bound: compute(runner, bound))
+    plan = compute(runner, request) if wanted is None else _as_planned(runner, request, wanted)
     shown = {name: value for name, value in plan.items() if name not in _ONLY_IN_DETAIL}
     return {**shown, "lastgood_text": "\n".join(in_words(plan)), "changed": False}
+
+
+def _as_planned(runner: Runner, request: Request, wanted: str) -> dict[str, t.Any]:
+    from ..module_utils._plan_kept import exactly
+
+    return exactly(request, wanted, lambda bound: compute(runner, bound))
 
 
 def main() -> None:

@@ -230,7 +230,7 @@ def _said(name: str, text: str) -> list[str]:
 def ending(report: Plan, place: str) -> t.Iterator[str]:
     """What to type next."""
     if report["kept"]:
-        yield f"Nothing of the application was changed. The plan is kept on {report['host']} as {report['kept']}."
+        yield f"Nothing of the application was changed. The plan is kept on {report['host']} in {os.path.dirname(report['kept'])}."
     else:
         yield f"Nothing was changed. The plan cannot be applied by its digest: {report['not_kept']}."
     yield from (f"NEXT: {command}" for command in report["next"])

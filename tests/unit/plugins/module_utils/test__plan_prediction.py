@@ -67,7 +67,12 @@ def predicted(*runs: list[dict[str, t.Any]], phases: list[str] = PHASES, severit
 @requirement("G-09")
 def test_the_median_of_earlier_runs_with_its_basis() -> None:
     found = predicted(run(closed=2), run(closed=9), run(closed=3))
-    assert found["closed"] == {"seconds": 3.0, "basis": "median of 3 earlier rollbacks on this host", "runs": 3, "spread": [2.0, 9.0]}
+    assert found["closed"] == {
+        "seconds": 3.0,
+        "basis": "median of 3 earlier emergency rollbacks on this host",
+        "runs": 3,
+        "spread": [2.0, 9.0],
+    }
     assert found["total"]["seconds"] == 5.0
     assert "median of 3 earlier emergency rollbacks on this host" in found["total"]["basis"]
     gate = next(entry for entry in found["phases"] if entry["phase"] == "gate")
@@ -75,7 +80,7 @@ def test_the_median_of_earlier_runs_with_its_basis() -> None:
 
 
 def test_one_run_is_not_called_a_median() -> None:
-    assert predicted(run())["closed"]["basis"] == "one earlier rollback on this host"
+    assert predicted(run())["closed"]["basis"] == "one earlier emergency rollback on this host"
 
 
 @requirement("G-09")
@@ -107,11 +112,16 @@ def test_runs_that_took_migrations_down_are_compared_with_their_like() -> None:
 
 
 def test_the_whole_is_compared_with_runs_of_the_same_kind_and_the_watch_is_as_long_as_told() -> None:
-    runs = run(severity="standard", watch=20), run(severity="emergency")
+    runs = run(severity="standard", watch=20), run(severity="emergency", closed=9)
     found = predicted(*runs, severity="standard", watch=300)
     assert found["total"]["seconds"] == 304.0
     assert "plus 300 s of watching" in found["total"]["basis"]
-    assert found["closed"]["runs"] == 2
+    assert (found["closed"]["seconds"], found["closed"]["runs"]) == (2.0, 1)
+
+
+def test_how_long_it_is_closed_can_be_told_from_another_kind() -> None:
+    found = predicted(run(severity="emergency", closed=3), severity="standard")
+    assert (found["closed"]["seconds"], found["closed"]["basis"]) == (3.0, "one earlier rollback on this host")
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,15 @@ def test_units_are_shown_with_what_becomes_of_them(host: Host, plan: Plan) -> No
     assert rows["nginx.service"] == "not touched"
 
 
+def test_units_that_an_earlier_run_stopped_are_not_called_off(host: Host, plan: Plan) -> None:
+    host.units.update({"w1.service": "inactive", "w2.service": "inactive"})
+    (host.state / "chom").mkdir()
+    (host.state / "chom/workers.json").write_text('{"units": ["w1.service"]}')
+    rows = {row["unit"]: row["action"] for row in plan(target="v1.1.0", migrations="keep", details=True)["details"]["services"]}
+    assert rows["w1.service"] == "stopped by an earlier run, started after reopening"
+    assert rows["w2.service"] == "is off, stays off"
+
+
 def _backup(folder: pathlib.Path, number: int, size: int, seconds: int, application: str = "chom") -> None:
     name = f"chom-2026112{number}"
     (folder / f"{name}.sql.zst").write_bytes(b"x" * size)

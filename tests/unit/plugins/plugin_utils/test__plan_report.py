@@ -226,7 +226,7 @@ def test_nothing_to_do_is_one_line(plan: dict[str, t.Any]) -> None:
 
 def test_it_ends_with_where_it_is_and_what_to_type(plan: dict[str, t.Any]) -> None:
     assert list(_plan_report.ending(report(plan), "/r/plan.md")) == [
-        f"Nothing of the application was changed. The plan is kept on web1 as {plan['kept']}.",
+        "Nothing of the application was changed. The plan is kept on web1 in /var/lib/lastgood/chom/plans.",
         "NEXT: type this",
         "NEXT: less /r/plan.md   # the whole plan",
     ]
