@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import judge, next_commands
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import LOST, judge, next_commands
 
 
 class ActionModule(ActionBase):
@@ -22,8 +22,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         wanted = self._task.args
         plan = wanted["plan"]
-        verdict = judge(wanted["steps"], plan["target"], plan["from_version"])
-        commands = next_commands(verdict, wanted["playbook"], plan["target"], plan["from_version"])
+        lost = wanted["result"].get("lost_lock")
+        verdict = LOST if lost else judge(wanted["steps"], plan["target"], plan["from_version"])
+        commands = [] if lost else next_commands(verdict, wanted["playbook"], plan["target"], plan["from_version"])
         own = wanted["result"].get("next_command")
         failure = {
             **dataclasses.asdict(verdict),

@@ -33,8 +33,7 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
     yield "units: " + (", ".join(f"{name} {state}" for name, state in bad.items()) or f"all {len(status['units'])} active")
     if status["workers_waiting"]:
         yield f"stopped by a run and not started again: {', '.join(status['workers_waiting'])}"
-    lock = status["lock"]
-    yield f"lock: held by {lock.get('actor')} since {lock.get('since')} (run {lock.get('run')})" if lock else "lock: free"
+    yield from _lock(status)
     yield from _ledger(status["ledger"])
     last = status["last_run"]
     if last is None:
@@ -42,6 +41,10 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         return
     when = last.get("closed") or last.get("opened")
     yield f"last rollback: {last.get('from_version')} -> {last.get('target')}, {last.get('outcome')} at {when} (run {last.get('run')})"
+    if last.get("outcome") == "abandoned":
+        given_up = last.get("abandoned") or {}
+        after = "the site was opened again" if last.get("reopened") else f"it was left as it is, since {given_up.get('why')}"
+        yield f"ABANDONED: the dead-man timer gave it up at {given_up.get('at')} after {given_up.get('silent_seconds')} s of silence; {after}"
     yield from _journal(status)
     if status["unfinished"]:
         yield f"NEXT: ansible-playbook playbooks/resume.yml   # go on to {last.get('target')}"
@@ -64,6 +67,20 @@ def _ledger(found: dict[str, t.Any]) -> t.Iterator[str]:
         why = f": {last['reason']}" if last.get("reason") else ""
         trouble = f" - CANNOT BE GONE BACK TO: {point['trouble']}" if point["trouble"] else ""
         yield f"  {point['state']:<10} {point['version']:<12} {last['at']} by {last.get('actor', 'unknown')}{why}{trouble}"
+
+
+def _lock(status: dict[str, t.Any]) -> t.Iterator[str]:
+    lock, frozen = status["lock"], status.get("freeze")
+    if lock is None:
+        yield "lock: free"
+    else:
+        word = "counts as alive until" if lock.get("alive") else "counts as dead since"
+        yield f"lock: held by {lock.get('actor')} since {lock.get('since')} (run {lock.get('run')}), {word} {lock.get('expires')}"
+        if not status.get("watched"):
+            yield "NOBODY WATCHES this run: no dead-man timer is armed on this host (it could not be, or the host was started anew)"
+    if frozen is not None:
+        yield f"frozen for deployments until {frozen.get('expires')}: run {frozen.get('run')} rolled back, {frozen.get('reason')}"
+        yield "NEXT: ansible-playbook playbooks/unfreeze.yml -e reason=...   # when what was rolled back may be deployed again"
 
 
 def _journal(status: dict[str, t.Any]) -> t.Iterator[str]:

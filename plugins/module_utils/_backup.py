@@ -16,9 +16,9 @@ import shlex
 import typing as t
 from dataclasses import dataclass
 
+from ._clock import utc
 from ._command import current_user
 from ._errors import RollbackError
-from ._wiring import utc
 
 FORMAT_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"

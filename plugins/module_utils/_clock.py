@@ -6,9 +6,16 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 import typing as t
 from dataclasses import dataclass
+
+
+def utc(moment: float | None = None) -> str:
+    """A moment as UTC ISO 8601 with milliseconds."""
+    when = datetime.datetime.fromtimestamp(time.time() if moment is None else moment, datetime.timezone.utc)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import json
 import sys
 import typing as t
@@ -19,6 +18,7 @@ from ._clock import Clock, Countdown
 from ._errors import RollbackError
 from ._probes import ProbeError
 from ._probes_http_client import Request, Route, check_url, send
+from ._source import source
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -220,17 +220,11 @@ def _files(runner: Runner, app: Application, plan: Closing, forecast: bool, *, t
         "driver": plan.driver,
     }
     python = "python3" if runner.find("python3") else sys.executable
-    done = runner.run([python, "-I", "-S", "-c", _source()], user=app.user, stdin=json.dumps(order), timeout=30)
+    done = runner.run([python, "-I", "-S", "-c", source(_maintenance_files.__name__)], user=app.user, stdin=json.dumps(order), timeout=30)
     answer = t.cast("dict[str, t.Any]", json.loads(done.stdout))
     if "error" in answer:
         raise RollbackError(answer["error"], state="The maintenance mode was not changed.")
     return answer
-
-
-def _source() -> str:
-    """The text of the program of its own, wherever this collection was loaded from (a folder, or Ansible's archive)."""
-    spec = importlib.util.find_spec(_maintenance_files.__name__)
-    return str(spec.loader.get_source(_maintenance_files.__name__))  # type: ignore[union-attr]
 
 
 def _prove(plan: Closing, report: t.Mapping[str, t.Any], clock: Clock) -> int:

@@ -61,6 +61,7 @@ APPLICATION: Options = {
         {
             "remote": {"type": "str", "default": "origin"},
             "pattern": {"type": "str", "default": RELEASE_PATTERN},
+            "deploy_path": {"type": "str"},
         }
     ),
     "composer": _group(
@@ -122,6 +123,13 @@ APPLICATION: Options = {
             "failures": {"type": "int", "default": 3},
         }
     ),
+    "dead_man": _group(
+        {
+            "seconds": {"type": "int", "default": 300},
+            "action": {"type": "str", "choices": ["alarm", "reopen"], "default": "alarm"},
+        }
+    ),
+    "freeze": _group({"hours": {"type": "float", "default": 24}}),
     "notify": _group(
         {
             "webhook_url": {"type": "str", "no_log": True},

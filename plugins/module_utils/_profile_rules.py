@@ -21,10 +21,12 @@ Profile = t.Mapping[str, t.Any]
 VERSION_PROBE = "running version"
 
 _NEED_THE_HOST = ("log", "redis", "sql")
+_FREEZE_HOURS = 24 * 365
 _POSITIVE = {
     "composer": ("timeout",),
     "health": ("successes", "interval", "deadline"),
     "watch": ("interval", "failures"),
+    "dead_man": ("seconds",),
     "notify": ("timeout",),
     "maintenance": ("retry",),
 }
@@ -54,6 +56,7 @@ def _places(ready: Profile) -> t.Iterator[str]:
     paths = {name: ready[name] for name in ("path", "environment_file", "log_file", "state_directory")}
     paths["backup.directory"] = ready["backup"]["directory"]
     paths.update({f"configuration.files ({path})": path for path in ready["configuration"]["files"]})
+    paths["releases.deploy_path"] = ready["releases"]["deploy_path"]
     paths["composer.cache_directory"] = ready["composer"]["cache_directory"]
     for name, path in paths.items():
         if path is not None and (not path.startswith("/") or ".." in path.split("/") or not path.isprintable()):
@@ -79,6 +82,8 @@ def _numbers(ready: Profile) -> t.Iterator[str]:
         for name in names:
             if ready[group][name] <= 0:
                 yield f"{group}.{name} must be more than 0"
+    if not 0 <= ready["freeze"]["hours"] <= _FREEZE_HOURS:
+        yield f"freeze.hours must be 0 (no freeze) to {_FREEZE_HOURS}"
 
 
 def _services(services: Profile) -> t.Iterator[str]:

@@ -17,6 +17,7 @@ import typing as t
 
 from . import _ledger
 from ._backup_catalogue import read as read_backups
+from ._clock import utc
 from ._database_credentials import from_dotenv
 from ._dotenv import parse
 from ._errors import RollbackError
@@ -26,7 +27,6 @@ from ._migrations import applied
 from ._run import Folder, make_private, read_json, write_json
 from ._units import Systemd
 from ._versions import newest_release
-from ._wiring import utc
 
 if t.TYPE_CHECKING:
     from ._command import Runner

@@ -16,10 +16,12 @@ import typing as t
 from dataclasses import dataclass
 
 from . import _journal
+from ._clock import utc
 from ._errors import RollbackError
-from ._wiring import utc
 
 _GUARD_SECONDS = 5
+LEASE = 300  # seconds without a sign of life after which a run counts as dead, unless its lock says otherwise
+WATCH = "dead-man timer"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ class Folder:
     def last_run(self) -> str:
         return os.path.join(self.root, "last_run.json")
 
+    @property
+    def freeze(self) -> str:
+        return os.path.join(self.root, "freeze")
+
+    @property
+    def watch(self) -> str:
+        """The program of the dead-man timer."""
+        return os.path.join(self.root, "watch.pyz")
+
     def run(self, run: str) -> str:
         return os.path.join(self.root, "runs", run)
 
@@ -48,6 +59,14 @@ class Folder:
 
     def evidence(self, run: str) -> str:
         return os.path.join(self.run(run), "evidence")
+
+    def orders(self, run: str) -> str:
+        """What the dead-man timer is to do."""
+        return os.path.join(self.run(run), "watch.json")
+
+    def webhook(self, run: str) -> str:
+        """Where the dead-man timer sends its message: a secret, there only while the run is open."""
+        return os.path.join(self.run(run), "webhook")
 
     def create(self) -> None:
         try:
@@ -106,19 +125,38 @@ def holder(folder: Folder) -> dict[str, t.Any] | None:
         return {}
 
 
-def acquire(folder: Folder, owner: t.Mapping[str, t.Any], *, take_over: str | None) -> dict[str, t.Any] | None:
+def acquire(
+    folder: Folder, owner: t.Mapping[str, t.Any], *, take_over: str | None, take_over_from: str | None = None
+) -> dict[str, t.Any] | None:
     """Take the lock, or say who holds it; returns the owner it was taken from."""
     seen = holder(folder)
-    with _guard(folder):
+    with guard(folder):
         held = holder(folder)
         if held is not None and held.get("run") == owner["run"]:
             return None
+        _refuse_another(folder, held, take_over_from)
         if held is not None and (not take_over or held != seen):  # what changed meanwhile is not what was to be taken over
             raise locked(folder, held)
         if held is not None and sign_of_life(folder, held.get("run")).get("at_work"):
             raise locked(folder, held)
         _write_lock(folder, owner, replaces=held is not None)
     return held
+
+
+def _refuse_another(folder: Folder, held: t.Mapping[str, t.Any] | None, expected: str | None) -> None:
+    """Whoever follows a run follows that run: when another one has begun since, what was decided about the first is void."""
+    if not expected:
+        return
+    last = held if held is not None else read_json(folder.last_run) or {}
+    if last.get("run") == expected:
+        return
+    if held is not None:
+        raise locked(folder, held)
+    raise RollbackError(
+        f"Run {expected} was to be followed, but the last run is {last.get('run', 'unknown')} by now.",
+        state="This run changed nothing.",
+        next_command="ansible-playbook playbooks/status.yml",
+    )
 
 
 def _write_lock(folder: Folder, owner: t.Mapping[str, t.Any], *, replaces: bool) -> None:
@@ -142,7 +180,7 @@ def _write_lock(folder: Folder, owner: t.Mapping[str, t.Any], *, replaces: bool)
 
 
 @contextlib.contextmanager
-def _guard(folder: Folder) -> t.Iterator[None]:
+def guard(folder: Folder) -> t.Iterator[None]:
     """Look and act as one step among all that look at the lock."""
     try:
         descriptor = os.open(f"{folder.lock}.guard", os.O_RDWR | os.O_CREAT, 0o600)
@@ -177,29 +215,90 @@ def sign_of_life(folder: Folder, run: t.Any) -> dict[str, t.Any]:
         return {}
     last = found.entries[-1]
     step = last.get("step", last.get("event"))
-    return {"step": step, "at": last.get("at"), "seconds_ago": round(age, 1), "at_work": _journal.at_work(found.entries) is not None}
+    sign = {"step": step, "at": last.get("at"), "seconds_ago": round(age, 1), "at_work": _journal.at_work(found.entries) is not None}
+    return {**sign, "by": last["by"]} if "by" in last else sign
+
+
+def lease(folder: Folder, held: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Until when the holder of the lock counts as alive; each line of its journal renews that, a step that is going on does so all the time."""
+    run = held.get("run")
+    seconds = held.get("lease") or LEASE
+    sign = sign_of_life(folder, run)
+    try:
+        since = max(os.stat(path).st_mtime for path in _signs(folder, run) if os.path.exists(path))
+    except (OSError, ValueError):
+        since = 0.0
+    at_work = bool(sign.get("at_work"))
+    given_up = sign.get("by") == WATCH and not at_work
+    until = since if given_up else since + seconds
+    return {"expires": utc(until), "alive": at_work or time.time() < until, "at_work": at_work}
+
+
+def _signs(folder: Folder, run: t.Any) -> list[str]:
+    named = isinstance(run, str) and run and os.path.basename(run) == run
+    return [folder.lock, *([os.path.join(folder.run(run), _journal.NAME)] if named else [])]
+
+
+def begin_step(directory: str, entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Record what is about to be done, unless the run has lost its lock: a controller that was away for long must not go on.
+
+    In one step with looking at the lock, so that nobody can take the lock from a run that is about to do something.
+    """
+    runs, run = os.path.split(os.path.abspath(directory))
+    root, name = os.path.split(runs)
+    if name != "runs":
+        return _journal.append(directory, entry)
+    folder = Folder(root)
+    with guard(folder):
+        held = holder(folder)
+        if (held or {}).get("run") != run:
+            raise _lost(run, held)
+        found = _journal.read(directory)
+        busy = _journal.at_work(found.entries) if found else None
+        if busy is not None:
+            raise RollbackError(
+                f"Run {run} is doing something already: {busy.get('step')} since {busy.get('at')}.",
+                state="This step was not begun.",
+                next_command="ansible-playbook playbooks/status.yml",
+            )
+        return _journal.append(directory, entry)
+
+
+def _lost(run: str, held: t.Mapping[str, t.Any] | None) -> RollbackError:
+    now = f"run {held.get('run', 'unknown')} of {held.get('actor', 'somebody')} holds it" if held is not None else "nobody holds it"
+    return RollbackError(
+        f"Run {run} has lost the lock: {now}.",
+        state="This step was not begun; what runs now is no longer for this run to change.",
+        next_command="ansible-playbook playbooks/status.yml",
+        facts={"lost_lock": True, "lock": dict(held or {})},
+    )
 
 
 def locked(folder: Folder, held: t.Mapping[str, t.Any] | None) -> RollbackError:
     who = held or {}
-    sign = sign_of_life(folder, who.get("run"))
+    sign, until = sign_of_life(folder, who.get("run")), lease(folder, who)
     if sign.get("at_work"):
         doing, after = f" It is at work at this moment: {sign['step']} since {sign['at']}.", "wait for it"
     else:
         doing = f" Its last sign of life was {sign['seconds_ago']:g} s ago: {sign['step']}." if sign else ""
-        after = 'wait for it; if it is dead, run again with -e \'{"take_over": "why you are sure that it is dead"}\''
+        word = "It counts as alive until" if until["alive"] else "It counts as dead since"
+        doing += " The dead-man timer gave it up." if sign.get("by") == WATCH else f" {word} {until['expires']}."
+        take = 'run again with -e \'{"take_over": "why you are sure that it is dead"}\''
+        after = (
+            f"wait for it; if it is dead, {take}" if until["alive"] else f"{take}, or go on with it: ansible-playbook playbooks/resume.yml"
+        )
     return RollbackError(
         f"Another rollback holds the lock {folder.lock}: {who.get('actor', 'somebody')} since {who.get('since', 'an unknown time')}"
         f" (run {who.get('run', 'unknown')} from {who.get('controller', 'an unknown machine')}, to {who.get('target', 'an unknown target')}).{doing}",
         state="This run changed nothing.",
         next_command=after,
-        facts={"lock": dict(who), "sign_of_life": sign},
+        facts={"lock": {**who, **until}, "sign_of_life": sign},
     )
 
 
 def release(folder: Folder, run: str) -> bool:
     """Give the lock back; a lock that belongs to another run by now is left alone."""
-    with _guard(folder):
+    with guard(folder):
         if (holder(folder) or {}).get("run") != run:
             return False
         os.unlink(folder.lock)
@@ -231,6 +330,8 @@ def opened(folder: Folder, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def closing(folder: Folder, run: str, outcome: str, detail: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], bool]:
     """What will be recorded about a run that ends, and whether that is not recorded yet."""
     found = read_json(folder.record(run)) or {"run": run}
+    if found.get("reopened"):  # the dead-man timer ended it, and what it recorded is how it ended
+        return found, False
     record = {**found, **detail, "outcome": outcome}
     return ({**record, "closed": utc()}, True) if "closed" not in found or record != found else (found, False)
 
@@ -244,6 +345,22 @@ def closed(folder: Folder, run: str, outcome: str, detail: t.Mapping[str, t.Any]
         except RollbackError as error:  # a damaged journal must not keep the lock
             record["journal_problem"] = error.message
         write_json(folder.record(run), record)
+    if (read_json(folder.last_run) or {}).get("run") == run:
+        write_json(folder.last_run, record)
+    return record
+
+
+def abandoned(folder: Folder, run: str, detail: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Record that nobody goes on with a run; it stays one that can be resumed, undone and aborted."""
+    at = utc()
+    _journal.append(folder.run(run), {"event": "abandoned", "at": at, "by": WATCH, **detail})
+    return amended(folder, run, {"outcome": "abandoned", "abandoned": {"at": at, **detail}})
+
+
+def amended(folder: Folder, run: str, detail: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Add to the record of a run."""
+    record = {**(read_json(folder.record(run)) or {"run": run}), **detail}
+    write_json(folder.record(run), record)
     if (read_json(folder.last_run) or {}).get("run") == run:
         write_json(folder.last_run, record)
     return record

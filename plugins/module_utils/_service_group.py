@@ -10,11 +10,10 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ._clock import Clock, Countdown
+from ._clock import Clock, Countdown, utc
 from ._errors import RollbackError
 from ._run import read_json, write_json
 from ._units import Systemd
-from ._wiring import utc
 
 if t.TYPE_CHECKING:
     from ._command import Completed

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ._dead_man import armed
+from ._freeze import frozen
 from ._git import Repository
 from ._journal import phases, read
 from ._restore_point import listed
-from ._run import Folder, read_json, sign_of_life, unfinished
+from ._run import Folder, holder, lease, read_json, sign_of_life, unfinished
 from ._units import Systemd
 from ._versions import newest_release
 
@@ -24,11 +26,14 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
     folder = Folder.of(application["state_directory"], application["name"])
     last = read_json(folder.last_run)
     remembered = read_json(os.path.join(folder.root, "workers.json"))
+    held = holder(folder)
     return {
         **_code(runner, application),
         "maintenance": _in_maintenance(runner, application),
         "units": _units(runner, application),
-        "lock": read_json(folder.lock),
+        "lock": None if held is None else {**held, **lease(folder, held)},
+        "watched": None if held is None else armed(runner, application["name"]),
+        "freeze": frozen(folder),
         "last_run": last,
         "unfinished": unfinished(last),
         "journal": _journal_state(folder, last),

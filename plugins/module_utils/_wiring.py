@@ -6,24 +6,19 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 import typing as t
 
+from ._clock import utc
 from ._command import Runner
 from ._errors import RollbackError
 from ._journal import append, this_process
+from ._run import begin_step
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 Work = t.Callable[["AnsibleModule", Runner], dict[str, t.Any]]
-
-
-def utc(moment: float | None = None) -> str:
-    """A moment as UTC ISO 8601 with milliseconds."""
-    when = datetime.datetime.fromtimestamp(time.time() if moment is None else moment, datetime.timezone.utc)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 # The option of modules that record what they do.
@@ -53,7 +48,7 @@ def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
         journal = None
     try:
         if journal:
-            append(journal, {"event": "intent", "step": _step(module), "at": utc(), "process": this_process()})
+            begin_step(journal, {"event": "intent", "step": _step(module), "at": utc(), "process": this_process()})
         result = work(module, Runner(module))
     except RollbackError as error:
         failure = error.as_result()

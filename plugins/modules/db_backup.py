@@ -192,12 +192,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _backup, _database_credentials
+from ..module_utils._clock import utc
 from ..module_utils._command import Runner
 from ..module_utils._database_credentials import Credentials
 from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
-from ..module_utils._wiring import JOURNAL, conclude, utc
+from ..module_utils._wiring import JOURNAL, conclude
 
 
 def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:

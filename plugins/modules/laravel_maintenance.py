@@ -156,9 +156,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._artisan import ARGUMENTS, application
+from ..module_utils._clock import utc
 from ..module_utils._command import Runner
 from ..module_utils._maintenance import closing, switch
-from ..module_utils._wiring import JOURNAL, conclude, utc
+from ..module_utils._wiring import JOURNAL, conclude
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:

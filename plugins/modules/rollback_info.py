@@ -61,7 +61,15 @@ units:
   type: dict
   sample: {nginx.service: active (running)}
 lock:
-  description: Who holds the lock; null when nobody does.
+  description: Who holds the lock, C(expires) until when it counts as alive, and whether it does; null when nobody holds it.
+  returned: success
+  type: dict
+watched:
+  description: Whether the dead-man timer watches the run that holds the lock; null when nobody holds it.
+  returned: success
+  type: bool
+freeze:
+  description: Why, since when and until when the application is frozen for deployments; null when it is not.
   returned: success
   type: dict
 last_run:

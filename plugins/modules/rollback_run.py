@@ -12,9 +12,13 @@ version_added: 0.1.0
 description:
   - O(state=opened) takes the application's lock on the managed host, atomically, records what the run is about and keeps evidence
     of the state that was found (end of the application's log, states of the units, commit).
-  - A second run is refused and told who holds the lock, since when, and how to take over.
-  - O(state=closed) records the outcome and gives the lock back. After a rollback the version that was left is bad in the ledger, and the one that
-    was reached is verified, when the ledger has it; an undo takes that back.
+  - A second run is refused and told who holds the lock, since when, until when it counts as alive, and how to take over.
+  - With O(dead_man), a timer of systemd watches the run from the host itself. When the run shows no sign of life for that long, the timer
+    records it as abandoned, raises the alarm, and opens the site again where that is asked for and nothing was changed yet.
+    Where the timer cannot be armed the run goes on, with a warning and the command that would change it.
+  - O(state=closed) records the outcome, disarms the timer and gives the lock back. After a rollback the version that was left is bad in the
+    ledger, and the one that was reached is verified, when the ledger has it; an undo takes that back. With O(freeze_hours), a run that rolled back
+    leaves the application frozen for deployments, see O(state=unfrozen).
   - Everything lies in C(<state_directory>/<application>/), readable by the user of the connection only.
 author:
   - lastgood contributors (@lastgood)
@@ -37,13 +41,12 @@ options:
     type: path
     default: /var/lib/lastgood
   run:
-    description: Id of the run; letters, digits, C(_) and C(-).
+    description: Id of the run; letters, digits, C(_) and C(-). Required unless O(state=unfrozen).
     type: str
-    required: true
   state:
-    description: Whether the run begins or ends.
+    description: Whether the run begins or ends, or whether the application may be deployed again.
     type: str
-    choices: [opened, closed]
+    choices: [opened, closed, unfrozen]
     required: true
   facts:
     description: What to record about the run (actor, controller, reason, incident, severity, from, target and so on). No secrets.
@@ -55,8 +58,61 @@ options:
     type: dict
     default: {}
   take_over:
-    description: Take the lock from a run that is dead, for this reason.
+    description: Take the lock from a run that is dead, for this reason. The lock of a run that is doing something at this moment is never taken.
     type: str
+  take_over_from:
+    description: The run that this one follows. When another one has begun since, this one is refused, whatever O(take_over) says.
+    type: str
+  dead_man:
+    description: Have the host itself watch the run.
+    type: dict
+    suboptions:
+      seconds:
+        description: The length of the lease, seconds without a sign of life after which the run counts as dead.
+        type: int
+        required: true
+      action:
+        description:
+          - V(alarm) records and tells.
+          - V(reopen) also starts the workers that ran and opens the site, if the journal proves that nothing was switched or migrated yet and
+            the site was open before the run.
+        type: str
+        choices: [alarm, reopen]
+        default: alarm
+      path:
+        description: The application's directory.
+        type: path
+        required: true
+      user:
+        description: The application's user.
+        type: str
+        required: true
+      php:
+        description: The PHP program.
+        type: str
+        default: php
+      verify_url:
+        description: The address that proves that the site is open.
+        type: str
+      webhook_url:
+        description: Where to post the alarm, a secret. It lies in the run's folder, readable by its owner only, until the run is closed.
+        type: str
+      channel:
+        description: The channel of the message.
+        type: str
+      timeout:
+        description: How many seconds the message may take.
+        type: int
+        default: 5
+  deploy_path:
+    description:
+      - Deployer's C(deploy_path). While a run holds the lock or a freeze is on, C(.dep/deploy.lock) in it keeps Deployer from deploying.
+      - A lock there that is somebody else's is never overwritten; without O(take_over) the run is refused.
+    type: path
+  freeze_hours:
+    description: How long the application is frozen for deployments when O(outcome=rolled_back); 0 for not at all.
+    type: float
+    default: 0
   log_file:
     description: The application's log, whose end is kept as evidence.
     type: path
@@ -65,7 +121,7 @@ options:
     type: int
     default: 500
   user:
-    description: The user who may read O(log_file).
+    description: The user who may read O(log_file), and to whom O(deploy_path) belongs.
     type: str
   units:
     description: Systemd units whose state is kept as evidence.
@@ -97,12 +153,21 @@ EXAMPLES = r"""
     run: 20261122T031500Z-standard
     state: closed
     outcome: rolled_back
+    freeze_hours: 24
+
+- name: Allow deployments again
+  lastgood.rollback.rollback_run:
+    application: chom
+    state: unfrozen
+    facts:
+      actor: on-call
+      reason: v1.2.5 repairs it
 """
 
 RETURN = r"""
 folder:
   description: The run's folder on the host.
-  returned: success
+  returned: O(state=opened) and O(state=closed)
   type: str
   sample: /var/lib/lastgood/chom/runs/20261122T031500Z-standard
 evidence:
@@ -114,9 +179,30 @@ taken_over:
   description: The run from which the lock was taken.
   returned: when it was
   type: dict
+watched:
+  description: Whether the dead-man timer is armed; null when systemd took too long to say so, see M(lastgood.rollback.rollback_info).
+  returned: O(state=opened) with O(dead_man), not in check mode
+  type: bool
+unwatched_because:
+  description: Why it is not.
+  returned: when it is not
+  type: str
+to_be_watched:
+  description: The command that has to be allowed, or to work, for the timer to be armed.
+  returned: when it is not
+  type: str
+problems:
+  description: What could not be done before the lock was given back, such as the freeze.
+  returned: when there are any
+  type: list
+  elements: str
+freeze:
+  description: The freeze that was laid on the application, or lifted.
+  returned: when there is one
+  type: dict
 record:
   description: What is recorded about the run now.
-  returned: success, not in check mode
+  returned: O(state=opened) and O(state=closed), not in check mode
   type: dict
 journal:
   description: The run's journal, JSON lines, to be kept elsewhere too.
@@ -130,35 +216,67 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._clock import utc
 from ..module_utils._command import Runner
+from ..module_utils._dead_man import ARGUMENTS as DEAD_MAN
+from ..module_utils._dead_man import Arming, forget
+from ..module_utils._deploy_lock import lay, remove
 from ..module_utils._errors import RollbackError
+from ..module_utils._freeze import freeze, frozen, lift
 from ..module_utils._journal import text_of
 from ..module_utils._ledger import conclude_run
-from ..module_utils._run import Folder, acquire, closed, closing, holder, locked, opened, read_json, release
-from ..module_utils._wiring import conclude, utc
+from ..module_utils._run import Folder, acquire, amended, closed, closing, holder, locked, opened, read_json, release
+from ..module_utils._watch import disarm
+from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     for name in ("application", "run"):
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}", options[name]):
+        if options[name] is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}", options[name]):
             raise RollbackError(f"{options[name]!r} cannot be used as {name}: only letters, digits, _ and - are allowed.")
     folder = Folder.of(options["state_directory"], options["application"])
-    if options["state"] == "opened":
-        return _open(runner, folder, options, check_mode=module.check_mode)
-    return _close(folder, options, check_mode=module.check_mode)
+    if options["state"] == "unfrozen":
+        return _unfreeze(runner, folder, options, check_mode=module.check_mode)
+    if options["state"] == "closed":
+        result = _close(runner, folder, options, check_mode=module.check_mode)
+        for problem in result.get("problems", []):
+            module.warn(problem)
+        return result
+    result = _open(runner, folder, options, check_mode=module.check_mode)
+    if result.get("watched") is False:
+        module.warn(
+            f"NOBODY WATCHES THIS RUN: should it die, nothing on this host raises the alarm. {result['unwatched_because']} "
+            f"What would change it: {result['to_be_watched']}"
+        )
+    return result
 
 
-def _close(folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+def _unfreeze(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    reason = str(options["facts"].get("reason") or "").strip()
+    if not reason:
+        raise RollbackError("Why deployments are to be allowed again was not said.", next_command="-e reason=...")
+    found = frozen(folder)
+    if not check_mode:
+        lift(folder, actor=str(options["facts"].get("actor", "somebody")), reason=reason)
+        if holder(folder) is None:
+            remove(runner, options)
+    return {"changed": found is not None, "freeze": found}
+
+
+def _close(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     run = options["run"]
     record, differs = closing(folder, run, options["outcome"], options["facts"])
-    changed = differs or (holder(folder) or {}).get("run") == run
-    result = {"changed": changed, "folder": folder.run(run)}
+    mine = (holder(folder) or {}).get("run") == run
+    changed = differs or mine
+    result: dict[str, t.Any] = {"changed": changed, "folder": folder.run(run)}
     if check_mode:
         return result
     if changed:
         record = closed(folder, run, options["outcome"], options["facts"])
         result.update(_remember(folder, record))
+        result.update(_leave(runner, folder, record, options) if mine else {})
+        forget(folder, run)
         release(folder, run)
     return {**result, "record": record, "journal": text_of(folder.run(run))}
 
@@ -169,6 +287,32 @@ def _remember(folder: Folder, record: dict[str, t.Any]) -> dict[str, t.Any]:
         conclude_run(folder.root, record)
     except RollbackError as error:
         return {"warnings": [f"The ledger does not know of this run: {error.message}"]}
+    return {}
+
+
+def _leave(runner: Runner, folder: Folder, record: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What is to be done before the lock is given back; what fails of it is said, it does not keep the lock."""
+    left: dict[str, t.Any] = {}
+    problems = []
+    steps: list[t.Callable[[], t.Any]] = [lambda: left.update(_frozen(folder, record, options))]
+    if record.get("dead_man") and record.get("watched", True):
+        steps.append(lambda: disarm(runner, options["application"]))
+    if options["deploy_path"]:
+        steps.append(lambda: None if frozen(folder) is not None else remove(runner, options))
+    for step in steps:
+        try:
+            step()
+        except RollbackError as error:
+            problems.append(error.message)
+    return {**left, "problems": problems} if problems else left
+
+
+def _frozen(folder: Folder, record: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Before the lock is given back, so that no deployment slips in between."""
+    if options["outcome"] == "rolled_back" and options["freeze_hours"] > 0:
+        return {"freeze": freeze(folder, record, options["freeze_hours"])}
+    if options["outcome"] == "undone":
+        lift(folder, actor=str(record.get("actor")), reason=f"undone by {record['run']}", run=record.get("follows"))
     return {}
 
 
@@ -185,23 +329,38 @@ def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mo
     if record is not None:
         return {"changed": False, "folder": folder.run(run), "evidence": _kept(folder.evidence(run)), "record": record}
     folder.create()
+    return _begin(runner, folder, options)
+
+
+def _begin(runner: Runner, folder: Folder, options: dict[str, t.Any]) -> dict[str, t.Any]:
+    run, orders = options["run"], options["dead_man"]
     facts = {**options["facts"], "run": run}
     owner = {**{name: facts.get(name) for name in ("run", "actor", "controller", "target")}, "since": utc()}
-    previous = acquire(folder, owner, take_over=options["take_over"])
+    if orders:
+        owner["lease"], facts["dead_man"] = orders["seconds"], {name: orders[name] for name in ("seconds", "action")}
+    previous = acquire(folder, owner, take_over=options["take_over"], take_over_from=options["take_over_from"])
     if previous is not None:
+        forget(folder, previous.get("run"))
         facts["taken_over"] = {"from": previous, "reason": options["take_over"]}
     try:
+        deploying = lay(runner, options, actor=str(facts.get("actor")))
+        if deploying:
+            facts["deploying"] = deploying
+        arming = Arming(runner, folder, options["application"]) if orders else None  # collected when the evidence is kept
         record = opened(folder, facts)
+        if arming is not None:
+            arming.prepare(run, {**orders, "deploy_path": options["deploy_path"]})
     except BaseException:
         release(folder, run)
         raise
-    result = {
-        "changed": True,
-        "folder": folder.run(run),
-        "evidence": _keep_evidence(runner, folder.evidence(run), options),
-        "record": record,
-    }
-    return {**result, "taken_over": previous} if previous is not None else result
+    evidence = _keep_evidence(runner, folder.evidence(run), options)
+    result = {"changed": True, "folder": folder.run(run), "evidence": evidence, "record": record}
+    result.update({"taken_over": previous} if previous is not None else {})
+    if arming is not None:
+        result.update(arming.result())
+        if result["watched"] is False:
+            result["record"] = amended(folder, run, {name: result[name] for name in ("watched", "unwatched_because", "to_be_watched")})
+    return result
 
 
 def _refuse_different(targets: dict[str, t.Any]) -> None:
@@ -250,18 +409,22 @@ def main() -> None:
         argument_spec={
             "application": {"type": "str", "required": True},
             "state_directory": {"type": "path", "default": "/var/lib/lastgood"},
-            "run": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["opened", "closed"], "required": True},
+            "run": {"type": "str"},
+            "state": {"type": "str", "choices": ["opened", "closed", "unfrozen"], "required": True},
             "facts": {"type": "dict", "default": {}},
             "targets": {"type": "dict", "default": {}},
             "take_over": {"type": "str"},
+            "take_over_from": {"type": "str"},
+            "dead_man": {"type": "dict", "options": DEAD_MAN},
+            "deploy_path": {"type": "path"},
+            "freeze_hours": {"type": "float", "default": 0},
             "log_file": {"type": "path"},
             "log_lines": {"type": "int", "default": 500},
             "user": {"type": "str"},
             "units": {"type": "list", "elements": "str", "default": []},
             "outcome": {"type": "str", "choices": ["rolled_back", "nothing_to_do", "held", "refused", "failed", "undone", "aborted"]},
         },
-        required_if=[("state", "closed", ["outcome"])],
+        required_if=[("state", "opened", ["run"]), ("state", "closed", ["run", "outcome"])],
         supports_check_mode=True,
     )
     conclude(module, _work)

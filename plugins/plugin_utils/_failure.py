@@ -22,6 +22,10 @@ class Verdict:
     reopen: bool = False
 
 
+# What another run or the dead-man timer made of the application is not for this one to say, let alone to change.
+LOST = Verdict("failed", "This run lost the lock and did nothing after that. What has become of the application: see status.yml.")
+
+
 def attempted(step: Step) -> bool:
     return bool(step) and not step.get("skipped", False)
 

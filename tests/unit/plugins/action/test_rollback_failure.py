@@ -38,3 +38,11 @@ def test_a_failure_without_words_has_some(act: t.Any, args: dict[str, t.Any]) ->
     failure = act("rollback_failure", {**args, "result": {}})["ansible_facts"]["rollback_failure"]
     assert failure["message"] == "no message"
     assert all(text.startswith("ansible-playbook") for text in failure["next"])
+
+
+def test_a_run_that_lost_its_lock_claims_nothing_and_does_nothing_more(act: t.Any, args: dict[str, t.Any]) -> None:
+    result = {"reason": "Run r1 has lost the lock.", "next_command": "ansible-playbook playbooks/status.yml", "lost_lock": True}
+    failure = act("rollback_failure", {**args, "result": result})["ansible_facts"]["rollback_failure"]
+    assert (failure["outcome"], failure["reopen"], failure["start_workers"]) == ("failed", False, False)
+    assert failure["state"].startswith("This run lost the lock and did nothing after that.")
+    assert failure["next"] == ["ansible-playbook playbooks/status.yml"]

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.module_utils import _maintenance, _maintenance_files, _wiring
+from ansible_collections.lastgood.rollback.plugins.module_utils import _maintenance, _maintenance_files, _source, _wiring
 from ansible_collections.lastgood.rollback.plugins.module_utils._probes import ProbeError
 from ansible_collections.lastgood.rollback.plugins.module_utils._probes_http_client import Response
 from scripted import Scripted
@@ -370,9 +370,9 @@ def test_owner_of_the_directory_is_the_default_user(run_module, runner, app) -> 
 
 
 def test_program_is_complete_without_this_collection() -> None:
-    compiled = compile(_maintenance._source(), "program", "exec")
+    compiled = compile(_source.source(_maintenance_files.__name__), "program", "exec")
     assert "lastgood" not in {name.split(".")[0] for name in compiled.co_names}
-    assert "\nfrom ." not in _maintenance._source()
+    assert "\nfrom ." not in _source.source(_maintenance_files.__name__)
 
 
 def test_what_was_closed_already_is_closed_since_then(run_module, runner, app) -> None:

@@ -11,6 +11,10 @@ import typing as t
 import pytest
 from checkouts import listing
 from hosts import Host
+from local_runner import Local
+
+from ansible_collections.lastgood.rollback.plugins.module_utils._freeze import freeze
+from ansible_collections.lastgood.rollback.plugins.module_utils._run import Folder, acquire
 
 Info = t.Callable[[], dict[str, t.Any]]
 
@@ -46,6 +50,30 @@ def test_what_an_interrupted_run_left_behind(host: Host, info: Info) -> None:
     assert result["last_run"]["target"] == "v1.1.0"
     assert result["workers_waiting"] == ["w1.service"]
     assert not result["units"]["w1.service"].startswith("active")
+
+
+def test_a_run_that_nobody_watches(host: Host, local: Local, info: Info) -> None:
+    """A timer does not survive a restart of the host, and may never have been armed."""
+    local.when("systemctl is-active lastgood-chom.timer", lambda _argv, _stdin: (3, "inactive\n", ""))
+    assert info()["watched"] is None
+    folder = Folder(str(host.state / "chom"))
+    folder.create()
+    acquire(folder, {"run": "r1", "actor": "on-call", "lease": 60}, take_over=None)
+    result = info()
+    assert result["watched"] is False
+    assert result["lock"]["alive"]
+    assert result["lock"]["expires"] > result["started"]
+    local.when("systemctl is-active lastgood-chom.timer", lambda _argv, _stdin: (0, "active\n", ""))
+    assert info()["watched"] is True
+
+
+def test_a_freeze_is_shown_until_it_is_over(host: Host, info: Info) -> None:
+    folder = Folder(str(host.state / "chom"))
+    folder.create()
+    freeze(folder, {"run": "r1", "reason": "500"}, 1)
+    assert info()["freeze"]["run"] == "r1"
+    freeze(folder, {"run": "r1", "reason": "500"}, -1)
+    assert info()["freeze"] is None
 
 
 def test_a_version_without_a_release_tag(host: Host, info: Info) -> None:

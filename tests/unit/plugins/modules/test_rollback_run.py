@@ -262,7 +262,7 @@ def test_a_guard_that_somebody_sits_on_is_not_waited_for_forever(tmp_path: pathl
     monkeypatch.setattr(_run, "_GUARD_SECONDS", 0.05)
     folder = Folder(str(tmp_path))
     folder.create()
-    with _run._guard(folder), pytest.raises(RollbackError, match="Another rollback"):
+    with _run.guard(folder), pytest.raises(RollbackError, match="Another rollback"):
         _run.acquire(folder, {"run": RUN}, take_over=None)
 
 
