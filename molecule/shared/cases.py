@@ -10,8 +10,9 @@ import os
 import typing as t
 
 Expectation = t.Literal[
-    "rolled_back", "nothing_to_do", "refused", "held", "checked", "recorded", "interrupted", "cut_off", "resumed", "undone", "aborted"
-]
+    "rolled_back", "nothing_to_do", "refused", "held", "checked", "recorded", "interrupted", "cut_off", "resumed", "undone", "aborted",
+    "reopened", "abandoned",
+]  # fmt: skip
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
 HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
 TARGET = "v1.2.3"
@@ -28,6 +29,13 @@ DAMAGE = "echo LATER=1 >> /var/lib/lastgood/chom/restore_points/*/files/000"
 DOWN = {**STANDARD, "migrations": "down"}
 
 REPAIR_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
+LET_IT_BE_WATCHED = r"""cat > /etc/sudoers.d/lastgood << 'END'
+deploy ALL=(root) NOPASSWD: \
+    /usr/bin/systemd-run --quiet --collect --unit lastgood-chom --uid deploy --on-active 15 --on-unit-inactive 15 \
+        --timer-property AccuracySec\=1s /usr/bin/python3 -I /var/lib/lastgood/chom/watch.pyz, \
+    /usr/bin/systemctl stop lastgood-chom.timer
+END
+visudo --check --quiet --file=/etc/sudoers.d/lastgood"""  # docs/sudoers.md
 STOP_REPORTS = "systemctl stop chom-queue-reports.service"
 BREAK_ENV = "cp -p /var/www/chom/.env /root/good.env && sed -i 's/^{0}=.*/{0}=wrong/' /var/www/chom/.env"
 MEND_ENV = "cat /root/good.env > /var/www/chom/.env"
@@ -49,6 +57,7 @@ class Run:
     together: int = 1  # how many are started at the same moment
     kill_when_closed: bool = False
     kill_when_said: str = ""  # as soon as the output contains it
+    until: str = ""  # typed on the host as root, again and again until it succeeds, after the controller is gone
     webhook: t.Literal["listens", "unreachable", "none"] = "listens"
     job_at_work: bool = False  # a worker is in the middle of a job when the run begins
 
@@ -181,7 +190,15 @@ CASES: dict[str, Case] = {
         ),
     ),
     "restricted_standard": Case((rolled_back(),), "crash", variant="restricted"),
-    "restricted_emergency": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY),), "boot", variant="restricted"),
+    "restricted_emergency": Case(
+        (
+            rolled_back(
+                playbook="emergency_rollback", extra=EMERGENCY, says=("NOBODY WATCHES THIS RUN", "sudo systemd-run --quiet --collect")
+            ),
+        ),
+        "boot",
+        variant="restricted",
+    ),
     "check_mode": Case(
         (
             Run("standard", "checked", options=("--check", "--diff"), says=("v1.2.4", "v1.2.3", "CHECK MODE: nothing was changed")),
@@ -218,6 +235,29 @@ CASES: dict[str, Case] = {
         ),
         "none",
         setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
+    ),
+    "abandoned": Case(
+        (
+            Run(
+                "reopened",
+                "reopened",
+                profile={"dead_man": {"seconds": 5, "action": "reopen"}},
+                kill_when_closed=True,
+                until="test ! -e /var/lib/lastgood/chom/lock",
+            ),
+            Run(
+                "abandoned",
+                "abandoned",
+                profile={"dead_man": {"seconds": 5, "action": "reopen"}},
+                kill_when_said="Go to the target and swap",
+                until='grep \'"outcome": "abandoned"\' /var/lib/lastgood/chom/last_run.json',
+            ),
+            Run("resumed", "resumed", "resume", {}, says=("ROLLED BACK: chom",)),
+        ),
+        "none",
+        variant="restricted",
+        setup=(STOP_REPORTS, LET_IT_BE_WATCHED),
         off=(WORKERS[4],),
     ),
     "undone_migration": Case(

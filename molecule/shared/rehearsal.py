@@ -152,7 +152,14 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
     with (
         _webhook(run) as (url, messages),
         tempfile.TemporaryDirectory(prefix="lastgood-") as scratch,
-        Prober(site, pages=10, ready=2, signups=2 if writing else 0, session=2 if writing else 0, output=answers) as prober,
+        Prober(
+            site,
+            pages=25 if run.kill_when_closed else 10,
+            ready=2,
+            signups=2 if writing else 0,
+            session=2 if writing else 0,
+            output=answers,
+        ) as prober,
     ):
         if run.job_at_work:
             machine.artisan("chom:enqueue", "1", "--queue=reports", "--sleep=4")
@@ -164,6 +171,8 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
             _kill_when_closed(started[0], prober, began)
         if run.kill_when_said:
             _kill_when_said(started[0], run.kill_when_said)
+        if run.until:
+            _wait_until(machine, run.until)
         ended = [_end(process, output) for process, output in started]
         over = time.time()
         time.sleep(2 if writing else 0.3)
@@ -252,6 +261,17 @@ def _kill_when_said(started: tuple[subprocess.Popen[str], pathlib.Path], words: 
     if process.poll() is not None:
         raise RuntimeError(f"it ended before it said {words}")
     os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_until(machine: Machine, line: str) -> None:
+    """What the host does by itself once nobody tells it what to do."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(RuntimeError):
+            machine.type(line)
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"it never came to this: {line}; was the controller killed too late?")
 
 
 def _seen(site: Site, path: str) -> dict[str, t.Any]:

@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from testinfra.host import Host
 
 EXPECTED = {"rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted"}
+EXPECTED |= {"reopened", "abandoned"}
 requirement = pytest.mark.requirement
 
 
