@@ -16,6 +16,7 @@ import http.server
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -152,14 +153,7 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
     with (
         _webhook(run) as (url, messages),
         tempfile.TemporaryDirectory(prefix="lastgood-") as scratch,
-        Prober(
-            site,
-            pages=25 if run.kill_when_closed else 10,
-            ready=2,
-            signups=2 if writing else 0,
-            session=2 if writing else 0,
-            output=answers,
-        ) as prober,
+        Prober(site, pages=10, ready=2, signups=2 if writing else 0, session=2 if writing else 0, output=answers) as prober,
     ):
         if run.job_at_work:
             machine.artisan("chom:enqueue", "1", "--queue=reports", "--sleep=4")
@@ -169,6 +163,8 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
         started = [_start(command, scratch, folder, number) for number in range(run.together)]
         if run.kill_when_closed:
             _kill_when_closed(started[0], prober, began)
+        if run.kill_when_begun:
+            _kill_when_begun(started[0], machine, run.kill_when_begun)
         if run.kill_when_said:
             _kill_when_said(started[0], run.kill_when_said)
         if run.until:
@@ -251,6 +247,13 @@ def _kill_when_closed(started: tuple[subprocess.Popen[str], pathlib.Path], probe
     os.killpg(started[0].pid, signal.SIGKILL)
     if not closed:
         raise RuntimeError("the site was never closed")
+
+
+def _kill_when_begun(started: tuple[subprocess.Popen[str], pathlib.Path], machine: Machine, step: str) -> None:
+    """Long before the step after it begins: the step itself is carried out on the host, whoever is gone."""
+    wait = f'until grep -qs \'"step":"{step}"\' /var/lib/lastgood/chom/runs/*/journal.jsonl; do sleep 0.01; done'
+    machine.type(f"timeout {PATIENCE_SECONDS} bash -c {shlex.quote(wait)}")
+    os.killpg(started[0].pid, signal.SIGKILL)
 
 
 def _kill_when_said(started: tuple[subprocess.Popen[str], pathlib.Path], words: str) -> None:
