@@ -68,6 +68,7 @@ class Run:
     says: tuple[str, ...] = ()  # what the output must contain
     together: int = 1  # how many are started at the same moment
     kill_when_closed: bool = False
+    kill_when_begun: str = ""  # as soon as a journal on the host has this step
     kill_when_said: str = ""  # as soon as the output contains it
     until: str = ""  # typed on the host as root, again and again until it succeeds, after the controller is gone
     webhook: t.Literal["listens", "unreachable", "none"] = "listens"
@@ -256,7 +257,7 @@ CASES: dict[str, Case] = {
                 "reopened",
                 "reopened",
                 profile={"dead_man": {"seconds": 5, "action": "reopen"}},
-                kill_when_closed=True,
+                kill_when_begun="laravel_maintenance down",
                 until="test ! -e /var/lib/lastgood/chom/lock",
             ),
             Run(

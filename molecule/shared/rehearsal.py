@@ -16,11 +16,8 @@ import http.server
 import json
 import os
 import pathlib
-<<<<<<< ours
 import re
-=======
 import shlex
->>>>>>> theirs
 import shutil
 import signal
 import subprocess
