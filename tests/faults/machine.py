@@ -165,4 +165,4 @@ class Machine:
 
     def _inside(self, *words: str) -> None:
         process = call("podman", "inspect", "--format", "{{.State.Pid}}", self.container).strip()
-        call("nsenter", "--target", process, "--mount", *words)
+        call("nsenter", "--target", process, "--mount", "--pid", *words)

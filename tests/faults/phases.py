@@ -33,11 +33,14 @@ MIDDLE = {
     "prepare": 0.15,
     "protect": 0.25,
     "migrate down": 0.2,
-    "switch code": 0.02,
+    "switch code": 0.0,
     "rebuild caches": 0.08,
     "gate": 0.15,
     "start workers": 0.3,
 }
+
+# What git holds while it moves files: a run that is stopped then leaves a checkout that is neither the one nor the other.
+APPEARS = {"switch code": "/var/www/chom/.git/index.lock"}
 
 Moment = t.Literal["begun", "inside", "ended"]
 
@@ -63,10 +66,11 @@ class Point:
         """The same for the watcher on the host."""
         if self.phase in ("lock", "close run"):
             event = "opened" if self.phase == "lock" else "closed"
-            return {"event": event, "step": "", "delay": 0.0, "lock": self.moment == "begun" and self.phase == "lock"}
+            return {"event": event, "step": "", "delay": 0.0, "appears": "", "lock": self.moment == "begun" and self.phase == "lock"}
         event = "result" if self.moment == "ended" else "intent"
-        delay = MIDDLE.get(self.phase, 0.0) if self.moment == "inside" else 0.0
-        return {"event": event, "step": STEPS[self.phase], "delay": delay, "lock": False}
+        inside = self.moment == "inside"
+        delay, appears = (MIDDLE[self.phase], APPEARS.get(self.phase, "")) if inside else (0.0, "")
+        return {"event": event, "step": STEPS[self.phase], "delay": delay, "appears": appears, "lock": False}
 
 
 def points() -> list[Point]:

@@ -41,8 +41,9 @@ SKIPPED = 77
 class Lanes:
     """One host for each release that cases begin with, side by side; each is given its cases one after the other."""
 
-    def __init__(self, cases: t.Sequence[Case], prefix: str) -> None:
+    def __init__(self, cases: t.Sequence[Case], prefix: str, minutes: float | None) -> None:
         self._began = time.monotonic()
+        self._ends = self._began + 60 * minutes if minutes else float("inf")
         self._cases = cases
         self._findings: list[Finding] = []
         self._saying = threading.Lock()
@@ -75,7 +76,7 @@ class Lanes:
         for case in mine:
             waiting.put(case)
         machine.create()
-        while not waiting.empty() and not self._stopped.is_set():
+        while not waiting.empty() and not self._stopped.is_set() and time.monotonic() < self._ends:
             self._one(machine, waiting.get())
 
     def _one(self, machine: Machine, case: Case) -> None:
@@ -104,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--core", action="store_true", help="the few cases that hurt most")
     parser.add_argument("--only", action="append", default=[], metavar="FAULT:PHASE", help="some cases of the whole matrix; repeatable")
     parser.add_argument("--playbook", choices=matrix.PLAYBOOKS, help="only this kind of rollback")
+    parser.add_argument("--go-on", action="store_true", help="leave out the cases that build/faults.json has; keep what it says")
+    parser.add_argument("--minutes", type=float, help="begin no case after so many minutes; --go-on goes on from there")
     parser.add_argument("--list", action="store_true", help="show the cases and end")
     parser.add_argument("--hosts", default="faults", metavar="PREFIX", help="how the test hosts' names begin")
     return parser
@@ -124,13 +127,26 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     shutil.rmtree(KEPT, ignore_errors=True)
     KEPT.mkdir(parents=True)
-    findings = [finding.as_json() for finding in Lanes(cases, options.hosts).run()]
+    earlier = json.loads(OUTPUT.read_text()) if options.go_on and OUTPUT.exists() else []
+    names = {_name(finding) for finding in earlier}
+    cases = [case for case in cases if str(case) not in names]
+    findings = earlier + [finding.as_json() for finding in Lanes(cases, options.hosts, options.minutes).run()] if cases else earlier
     OUTPUT.write_text(json.dumps(findings, indent=1) + "\n")
     if not (options.core or options.only or options.playbook):
-        DOCUMENT.write_text(table.document(findings))
+        DOCUMENT.write_text(table.document(findings, len(matrix.whole())))
+    return _sum_up(findings, len(earlier) + len(cases))
+
+
+def _name(finding: dict[str, t.Any]) -> str:
+    return f"{finding['fault']}:{finding['phase']} {finding['playbook']}"
+
+
+def _sum_up(findings: t.Sequence[dict[str, t.Any]], wanted: int) -> int:
+    """One line, and the exit status: what was not tried has not passed."""
     bad = sum(not all(finding["invariants"].values()) for finding in findings)
-    print(f"{len(findings) - bad} passed, {bad} failed")
-    return 1 if bad or len(findings) != len(cases) else 0
+    untried = wanted - len(findings)
+    print(f"{len(findings) - bad} passed, {bad} failed" + (f", {untried} not tried" if untried else ""))
+    return 1 if bad or untried else 0
 
 
 if __name__ == "__main__":

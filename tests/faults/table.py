@@ -53,11 +53,12 @@ _MEANING = {
 }
 
 
-def document(findings: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+def document(findings: t.Sequence[t.Mapping[str, t.Any]], wanted: int) -> str:
     """The whole of docs/faults.md."""
     bad = sum(not all(finding["invariants"].values()) for finding in findings)
     parts = [_INTRODUCTION.rstrip("\n"), "\n".join(f"- `{name}`: {text}" for name, text in _MEANING.items())]
-    parts.append(f"{len(findings)} cases, {bad} of them wrong.")
+    untried = f" {wanted - len(findings)} more were not tried." if wanted > len(findings) else ""
+    parts.append(f"{len(findings)} of {wanted} cases were tried, {bad} of them went wrong.{untried}")
     parts.append("\n".join(["| fault | what happens |", "|---|---|", *(f"| {fault.name} | {fault.text} |" for fault in FAULTS.values())]))
     for playbook in dict.fromkeys(finding["playbook"] for finding in findings):
         parts.append(f"## {playbook.capitalize()} rollback")

@@ -202,7 +202,7 @@ class Trial:
         seen = self._machine.observe()
         self._finding.invariants["run_ends_on_host"] = seen["quiet"]
         rc, said = self._controller.play("status")
-        lies = invariants.status_lies(said, seen) if rc == 0 else [f"status.yml ended with {rc}: {said[-800:]}"]
+        lies = invariants.status_lies(said, seen, self._machine.observe()) if rc == 0 else [f"status.yml ended with {rc}: {said[-800:]}"]
         self._finding.invariants[name] = not lies
         self._finding.notes += [f"{name}: {lie}" for lie in lies]
 
@@ -251,5 +251,5 @@ def attempt(machine: Machine, case: Case, keep: pathlib.Path) -> Finding:
         if not finding.good:
             kept = keep / str(case).replace("/", "-").replace(" ", "_").replace(":", "_")
             shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("cp"))
+            shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("cp", "tmp"))
     return finding
