@@ -140,10 +140,10 @@ def refuse_obstacles(repository: Repository, switch: Switch, *, local_changes: s
             f"{repository.path} has local changes that a patch cannot hold: {_listed(unsaveable)} (unmerged, or removed from the index only).",
             next_command=f"sudo -u {repository.user} git -C {repository.path} status",
         )
-    lock = f"{repository.git_directory()}/index.lock"
-    if repository.exists(lock):
+    lock = repository.held_by()
+    if lock:
         raise RollbackError(
-            f"Another git process is at work in {repository.path}, or one was killed: {lock} exists.",
+            f"Another git process is at work in {repository.path}, or one was killed a moment ago: {lock} exists.",
             next_command=f"see that no git process runs there, then: sudo -u {repository.user} rm {lock}",
         )
     blocking = repository.in_the_way(switch.difference)

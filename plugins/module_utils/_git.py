@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 LOCK_FILES = ("composer.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "requirements.txt")
 
 _AT_ONCE = 500
+_FRESH_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -198,17 +199,43 @@ class Repository:
     def exists(self, path: str) -> bool:
         return self._runner.run(["test", "-e", path], user=self.user, check=False).rc == 0
 
+    def held_by(self) -> str | None:
+        """The lock of a git process that is at work in the checkout; one that a process left that was killed is none."""
+        locks = self._locks()
+        if not locks:
+            return None
+        alive = self._runner.run(["pgrep", "-x", "git"], user=self.user, check=False).rc != 1
+        fresh = self._runner.run(["find", *locks, "-newermt", f"{_FRESH_SECONDS} seconds ago"], user=self.user, check=False)
+        return locks[0] if alive or fresh.rc != 0 or fresh.stdout.strip() else None
+
+    def _move(self, *arguments: str) -> None:
+        """Move files; what a git process left that was killed does not stop this one."""
+        try:
+            self.git(*arguments)
+        except CommandError as error:
+            if ".lock" not in error.stderr or self.held_by() or not (locks := self._locks()):
+                raise
+            self._runner.run(["rm", "-f", "--", *locks], user=self.user)
+            self.git(*arguments)
+
+    def _locks(self) -> list[str]:
+        """The locks that moving the checkout needs and that exist."""
+        directory = self.git_directory()
+        return [path for name in ("index.lock", "HEAD.lock") if self.exists(path := f"{directory}/{name}")]
+
     def discard_changes(self) -> None:
         """Give tracked files the content that they have in the commit that is checked out; others are left alone."""
-        self.git("reset", "--quiet", "--hard", "--no-recurse-submodules")
+        self._move("reset", "--quiet", "--hard", "--no-recurse-submodules")
 
-    def checkout(self, commit: str) -> None:
-        """Detach HEAD at commit and prove that it is there."""
-        self.git("checkout", "--quiet", "--detach", "--no-overwrite-ignore", "--no-recurse-submodules", commit)
+    def checkout(self, commit: str, *, force: bool = False) -> None:
+        """Detach HEAD at commit and prove that it is there: git ends well even when it could not write some of the files."""
+        how = ("--force",) if force else ("--no-overwrite-ignore",)
+        self._move("checkout", "--quiet", "--detach", *how, "--no-recurse-submodules", commit)
         now = self.work_tree()
         if now.commit != commit or now.changed_files:
+            missing = f", and {len(now.changed_files)} of its files are not as they should be" if now.changed_files else ""
             raise RollbackError(
-                f"After the switch {self.path} is at {now.commit[:12]}, not at {commit[:12]}, with {len(now.changed_files)} files changed.",
+                f"After the switch to {commit[:12]} {self.path} is at {now.commit[:12]}{missing}.",
                 state="The checkout is not at the target.",
                 next_command=f"sudo -u {self.user} git -C {self.path} status",
             )

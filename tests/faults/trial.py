@@ -18,7 +18,14 @@ from ansible_collections.lastgood.rollback.tests.faults import invariants
 from ansible_collections.lastgood.rollback.tests.faults.faults import FAULTS, Fault
 from ansible_collections.lastgood.rollback.tests.faults.machine import Machine, MachineError
 from ansible_collections.lastgood.rollback.tests.faults.phases import Point
-from ansible_collections.lastgood.rollback.tests.faults.playing import PATIENCE_SECONDS, Controller, Play, Watcher
+from ansible_collections.lastgood.rollback.tests.faults.playing import (
+    BAD_GATE_SECONDS,
+    GATE_SECONDS,
+    PATIENCE_SECONDS,
+    Controller,
+    Play,
+    Watcher,
+)
 from ansible_collections.lastgood.rollback.tests.tools.prober import PAGE, Prober
 
 TARGET = "v1.2.3"
@@ -112,9 +119,10 @@ class Trial:
     # The disturbed run
 
     def _disturb(self) -> bool:
+        gate = BAD_GATE_SECONDS if self._fault.lasts or self._fault.name == "target_unhealthy" else GATE_SECONDS
         with (
             Watcher(self._machine, self._fault, self._case.point, self._secrets) as watcher,
-            self._controller.start(f"{self._case.playbook}_rollback") as play,
+            self._controller.start(f"{self._case.playbook}_rollback", gate) as play,
         ):
             self._look_at(play)
             hit = watcher.wait_for("hit", PATIENCE_SECONDS, lambda: play.over)
