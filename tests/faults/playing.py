@@ -22,7 +22,7 @@ from ansible_collections.lastgood.rollback.tests.faults.faults import Fault
 from ansible_collections.lastgood.rollback.tests.faults.machine import CONTAINERS, HERE, ROOT, Machine, MachineError
 from ansible_collections.lastgood.rollback.tests.faults.phases import Point
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 GATE_SECONDS, BAD_GATE_SECONDS = 40, 10  # a busy machine needs time; a gate that cannot pass need not be waited for
 
 

@@ -35,7 +35,7 @@ What must be true of every case:
 
 _MEANING = {
     "moment_hit": "the fault struck at its moment",
-    "command_ends": "the disturbed command ends by itself within a minute",
+    "command_ends": "the disturbed command ends by itself within two minutes",
     "run_ends_on_host": "nothing works on the host for longer than a minute afterwards",
     "exit_status_true": "its exit status is 0 only when it did what it should",
     "status_true": "`status.yml` says what is the case: version, open or closed, lock, units, unfinished",
