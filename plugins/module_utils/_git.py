@@ -39,6 +39,9 @@ class Entry:
     blob: str
 
 
+_NOTHING = Entry("", "")
+
+
 @dataclass(frozen=True)
 class Difference:
     """Files that the target has and the running commit has not, and so on, seen from the running commit."""
@@ -180,12 +183,22 @@ class Repository:
         done = self.git("log", f"--max-count={limit}", "--format=%h %s", f"{target}..{running}")
         return done.stdout.splitlines()
 
-    def in_the_way(self, difference: Difference) -> list[str]:
-        """Files on disk that git does not track now and that the target would write, or that lie where it needs a folder."""
+    def in_the_way(self, difference: Difference, target: str) -> list[str]:
+        """Files on disk that git does not track now and that the target would write otherwise, or that lie where it needs a folder."""
         added = set(difference.added)
         folders = {parent for name in added for parent in _parents(name)}
         found = self.untracked(sorted(added | folders))
-        return [name for name in found if name in folders or not added.isdisjoint((name, *_parents(name)))]
+        blocking = [name for name in found if name in folders or not added.isdisjoint((name, *_parents(name)))]
+        return self._unlike(target, blocking) if blocking else []
+
+    def _unlike(self, target: str, names: t.Sequence[str]) -> list[str]:
+        """Those that are not just what the target would write: a switch that was interrupted leaves such files."""
+        entries = self.tree(target)
+        plain = [name for name in names if name.isprintable() and entries.get(name, _NOTHING).mode.startswith("100")]
+        paths = "".join(f"{name}\n" for name in plain)
+        done = self.git("hash-object", "--stdin-paths", stdin=paths, check=False)
+        same = {name for name, blob in zip(plain, done.stdout.split()) if blob == entries[name].blob} if done.rc == 0 else set()
+        return [name for name in names if name not in same]
 
     def untracked(self, names: t.Sequence[str]) -> list[str]:
         """The files with these names, and in folders with these names, that git does not track now, ignored or not."""
@@ -208,6 +221,12 @@ class Repository:
         fresh = self._runner.run(["find", *locks, "-newermt", f"{_FRESH_SECONDS} seconds ago"], user=self.user, check=False)
         return locks[0] if alive or fresh.rc != 0 or fresh.stdout.strip() else None
 
+    def _only_leftovers(self, commit: str) -> bool:
+        """Whether nothing would be lost if the switch overwrote all that it finds."""
+        now = self.work_tree()
+        difference = self.difference(now.commit, commit)
+        return bool(self.untracked(difference.added)) and not now.changed_files and not self.in_the_way(difference, commit)
+
     def _move(self, *arguments: str) -> None:
         """Move files; what a git process left that was killed does not stop this one."""
         try:
@@ -229,8 +248,13 @@ class Repository:
 
     def checkout(self, commit: str, *, force: bool = False) -> None:
         """Detach HEAD at commit and prove that it is there: git ends well even when it could not write some of the files."""
-        how = ("--force",) if force else ("--no-overwrite-ignore",)
-        self._move("checkout", "--quiet", "--detach", *how, "--no-recurse-submodules", commit)
+        how = ("checkout", "--quiet", "--detach", "--no-recurse-submodules")
+        try:
+            self._move(*how, "--force" if force else "--no-overwrite-ignore", commit)
+        except CommandError:
+            if force or not self._only_leftovers(commit):
+                raise
+            self._move(*how, "--force", commit)
         now = self.work_tree()
         if now.commit != commit or now.changed_files:
             missing = f", and {len(now.changed_files)} of its files are not as they should be" if now.changed_files else ""

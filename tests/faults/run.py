@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
-import queue
 import shutil
 import signal
 import sys
@@ -36,63 +36,63 @@ OUTPUT = BUILD / "faults.json"
 KEPT = BUILD / "faults"
 DOCUMENT = ROOT / "docs/faults.md"
 SKIPPED = 77
+ATTEMPTS = 3
 
 
 class Lanes:
     """One host for each release that cases begin with, side by side; each is given its cases one after the other."""
 
-    def __init__(self, cases: t.Sequence[Case], prefix: str, minutes: float | None) -> None:
+    def __init__(self, cases: t.Sequence[Case], prefix: str, minutes: float | None, keep: t.Callable[[Finding], None]) -> None:
+        self._keep = keep
         self._began = time.monotonic()
         self._ends = self._began + 60 * minutes if minutes else float("inf")
         self._cases = cases
-        self._findings: list[Finding] = []
+        self._count = 0
+        self._side_by_side = 1 if os.getloadavg()[0] > 2 * (os.cpu_count() or 1) else 2  # a busy machine is not made busier
         self._saying = threading.Lock()
         self._stopped = threading.Event()
         self._machines = {
             release: Machine(f"{prefix}-{release}", release, KEPT) for release in dict.fromkeys(case.release for case in cases)
         }
 
-    def run(self) -> list[Finding]:
-        try:
-            with concurrent.futures.ThreadPoolExecutor(len(self._machines)) as pool:
-                lanes = [pool.submit(self._lane, release) for release in self._machines]
-                try:
-                    concurrent.futures.wait(lanes, return_when=concurrent.futures.FIRST_EXCEPTION)
-                except KeyboardInterrupt:
-                    self._stopped.set()
-                    raise
-                for lane in lanes:
-                    lane.result()
-        finally:
+    def run(self) -> None:
+        with contextlib.ExitStack() as stack:
             for machine in self._machines.values():
-                machine.destroy()
-        order = {case: number for number, case in enumerate(self._cases)}
-        return sorted(self._findings, key=lambda finding: order[finding.case])
+                stack.callback(machine.destroy)
+            pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(self._side_by_side))
+            stack.callback(self._stopped.set)
+            lanes = [pool.submit(self._lane, release) for release in self._machines]
+            for lane in concurrent.futures.as_completed(lanes):
+                lane.result()
 
     def _lane(self, release: str) -> None:
         machine = self._machines[release]
-        waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
-        mine = [case for case in self._cases if case.release == release]
-        for case in mine:
-            waiting.put(case)
-        machine.create()
-        while not waiting.empty() and not self._stopped.is_set() and time.monotonic() < self._ends:
-            self._one(machine, waiting.get())
+        whole = False
+        for case in self._cases:
+            if case.release != release or self._stopped.is_set() or time.monotonic() > self._ends:
+                continue
+            if not whole:
+                machine.create()
+            whole = self._try(machine, case).good
 
-    def _one(self, machine: Machine, case: Case) -> None:
-        try:
-            finding = attempt(machine, case, KEPT)
-        except MachineError as error:
-            finding = Finding(case, "not judged", invariants={"moment_hit": False}, notes=[f"the test host failed: {error}"])
+    def _try(self, machine: Machine, case: Case) -> Finding:
+        """A moment that was missed is waited for again, a few times."""
+        for _attempt in range(ATTEMPTS):
+            try:
+                finding = attempt(machine, case, KEPT)
+            except MachineError as error:
+                finding = Finding(case, "not judged", invariants={"moment_hit": False}, notes=[f"the test host failed: {error}"])
+            if finding.outcome != "missed":
+                break
         with self._saying:
-            self._findings.append(finding)
+            self._count += 1
+            self._keep(finding)
             self._tell(finding)
-        if not finding.good and not self._stopped.is_set():
-            machine.create()
+        return finding
 
     def _tell(self, finding: Finding) -> None:
         wrong = [name for name, true in finding.invariants.items() if not true]
-        count = f"{len(self._findings)}/{len(self._cases)}"
+        count = f"{self._count}/{len(self._cases)}"
         verdict = f"WRONG: {', '.join(wrong)}" if wrong else "ok"
         moment = time.monotonic() - self._began
         print(f"[{moment:5.0f} s] {count:>7}  {finding.case!s:50} {finding.seconds:5.1f} s  {finding.outcome}  {verdict}", flush=True)
@@ -130,8 +130,14 @@ def main() -> int:
     earlier = json.loads(OUTPUT.read_text()) if options.go_on and OUTPUT.exists() else []
     names = {_name(finding) for finding in earlier}
     cases = [case for case in cases if str(case) not in names]
-    findings = earlier + [finding.as_json() for finding in Lanes(cases, options.hosts, options.minutes).run()] if cases else earlier
-    OUTPUT.write_text(json.dumps(findings, indent=1) + "\n")
+    findings = list(earlier)
+
+    def keep(finding: Finding) -> None:
+        findings.append(finding.as_json())
+        OUTPUT.write_text(json.dumps(findings, indent=1) + "\n")
+
+    if cases:
+        Lanes(cases, options.hosts, options.minutes, keep).run()
     if not (options.core or options.only or options.playbook):
         DOCUMENT.write_text(table.document(findings, len(matrix.whole())))
     return _sum_up(findings, len(earlier) + len(cases))
@@ -150,4 +156,7 @@ def _sum_up(findings: t.Sequence[dict[str, t.Any]], wanted: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted: the test hosts were removed; --go-on tries the cases that are left")

@@ -100,7 +100,7 @@ class Trial:
         self._before = machine.state()
         began = time.time()
         try:
-            with Prober(machine.site, pages=5, ready=0, signups=2) as prober:
+            with Prober(machine.site, pages=3, ready=0, signups=1) as prober:
                 time.sleep(0.3)
                 hit = self._disturb()
                 if hit:

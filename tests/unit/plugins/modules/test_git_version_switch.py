@@ -863,6 +863,40 @@ def test_a_file_that_git_cannot_write_is_found_and_everything_is_put_back(app: C
     assert app.git("status", "--porcelain", "--untracked-files=no") == ""
 
 
+def _interrupted(app: Checkout) -> None:
+    """git was killed while it went to v1.1.0: it had written some files and not yet its index."""
+    (app.path / "app/Metrics.php").unlink()
+    app.write("app/Legacy.php", "<?php class Legacy {}\n")
+    app.write("README.md", "two\n")
+    os.utime(app.write(".git/index.lock", ""), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("target", "planned"), [("v1.1.0", True), ("v1.1.0", False), ("v1.0.0", True), ("v1.0.0", False), ("v1.2.0", False)]
+)
+def test_a_switch_that_was_interrupted_half_way_can_be_finished_or_undone(
+    app: Checkout, switch: Switch, local: Local, tmp_path: pathlib.Path, target: str, planned: bool
+) -> None:
+    local.on("pgrep *", rc=1)
+    _interrupted(app)
+    how: dict[str, t.Any] = {"local_changes": "save", "patch_directory": str(tmp_path)}
+    if planned:
+        how["prepared"] = switch(target, state="prepared", **how)["switch"]
+    assert not switch(target, **how).get("failed")
+    assert app.head == app.at(target)
+    assert app.git("status", "--porcelain", f"--untracked-files={'no' if target == 'v1.2.0' else 'normal'}") == ""
+
+
+def test_a_file_that_a_switch_left_half_written_is_not_overwritten(
+    app: Checkout, switch: Switch, local: Local, tmp_path: pathlib.Path
+) -> None:
+    local.on("pgrep *", rc=1)
+    _interrupted(app)
+    app.write("app/Legacy.php", "<?php cl")
+    refused(switch("v1.1.0", local_changes="save", patch_directory=str(tmp_path)), "app/Legacy.php", "would overwrite")
+    assert app.read("app/Legacy.php") == "<?php cl"
+
+
 def test_saved_changes_come_back_when_the_switch_fails(app: Checkout, switch: Switch, local: Local, tmp_path: pathlib.Path) -> None:
     app.write("README.md", b"caf\xe9\r\n")
     local.on(f"git * checkout * {app.at('v1.0.0')}", rc=1, stderr="error: unable to write file")
