@@ -9,10 +9,10 @@ SCENARIO ?=
 RUNS ?= 5
 ONLY ?=
 
-.PHONY: help demo setup lint types units compatibility sanity docs integration molecule test coverage bench changelog clean
+.PHONY: help demo setup lint types units compatibility sanity docs integration molecule faults faults-core test coverage bench changelog clean
 
 help: ## this list
-	@grep -hE '^[a-z_]+:.*##' Makefile | sed -E 's/:[^#]*## /|/' | column -t -s '|'
+	@grep -hE '^[a-z_-]+:.*##' Makefile | sed -E 's/:[^#]*## /|/' | column -t -s '|'
 
 demo: ## break a production-like host, roll it back, show what came of it (KEEP=1 keeps the host)
 	@tests/tools/demo.sh
@@ -45,7 +45,13 @@ integration: setup ## the modules on a real host; one of them with TARGET=name
 molecule: setup ## whole rollbacks on real hosts; one scenario with SCENARIO=name
 	@tests/tools/molecule.sh $(SCENARIO)
 
-test: setup ## everything above
+faults: setup ## disturb rollbacks at every phase: build/faults.json, docs/faults.md; some with ONLY=fault:phase
+	@tests/tools/faults.sh $(if $(ONLY),--only "$(ONLY)")
+
+faults-core: setup ## the few disturbances that hurt most
+	@tests/tools/faults.sh --core
+
+test: setup ## everything above, of the disturbances the core
 	@python tests/tools/test_all.py
 
 coverage: setup ## which requirement the last test run showed: docs/coverage.md, build/coverage.json

@@ -140,13 +140,13 @@ def refuse_obstacles(repository: Repository, switch: Switch, *, local_changes: s
             f"{repository.path} has local changes that a patch cannot hold: {_listed(unsaveable)} (unmerged, or removed from the index only).",
             next_command=f"sudo -u {repository.user} git -C {repository.path} status",
         )
-    lock = f"{repository.git_directory()}/index.lock"
-    if repository.exists(lock):
+    lock = repository.held_by()
+    if lock:
         raise RollbackError(
-            f"Another git process is at work in {repository.path}, or one was killed: {lock} exists.",
+            f"Another git process is at work in {repository.path}, or one was killed a moment ago: {lock} exists.",
             next_command=f"see that no git process runs there, then: sudo -u {repository.user} rm {lock}",
         )
-    blocking = repository.in_the_way(switch.difference)
+    blocking = repository.in_the_way(switch.difference, switch.commit)
     if blocking:
         raise RollbackError(
             f"{switch.target} has files where {repository.path} holds others that git does not know: {_listed(blocking)}. "
@@ -173,10 +173,11 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
     running = repository.work_tree()
     commit = resolve(repository, options["target"], remote=options["remote"] or None)
     switch = survey(runner, repository, options["target"], commit, running)
-    if switch.needed:
+    needed = switch.needed or bool(running.changed_files and options["local_changes"] == "save")
+    if needed:
         refuse_obstacles(repository, switch, local_changes=options["local_changes"])
     result = describe(repository, switch)
-    if options["state"] == "resolved" or not switch.needed:
+    if options["state"] == "resolved" or not needed:
         return {**result, "changed": False}
     depot = Depot(runner, repository)
     moves = options["state"] == "switched"

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 LOCK_FILES = ("composer.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "requirements.txt")
 
 _AT_ONCE = 500
+_FRESH_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Entry:
 
     mode: str
     blob: str
+
+
+_NOTHING = Entry("", "")
 
 
 @dataclass(frozen=True)
@@ -179,12 +183,22 @@ class Repository:
         done = self.git("log", f"--max-count={limit}", "--format=%h %s", f"{target}..{running}")
         return done.stdout.splitlines()
 
-    def in_the_way(self, difference: Difference) -> list[str]:
-        """Files on disk that git does not track now and that the target would write, or that lie where it needs a folder."""
+    def in_the_way(self, difference: Difference, target: str) -> list[str]:
+        """Files on disk that git does not track now and that the target would write otherwise, or that lie where it needs a folder."""
         added = set(difference.added)
         folders = {parent for name in added for parent in _parents(name)}
         found = self.untracked(sorted(added | folders))
-        return [name for name in found if name in folders or not added.isdisjoint((name, *_parents(name)))]
+        blocking = [name for name in found if name in folders or not added.isdisjoint((name, *_parents(name)))]
+        return self._unlike(target, blocking) if blocking else []
+
+    def _unlike(self, target: str, names: t.Sequence[str]) -> list[str]:
+        """Those that are not just what the target would write: a switch that was interrupted leaves such files."""
+        entries = self.tree(target)
+        plain = [name for name in names if name.isprintable() and entries.get(name, _NOTHING).mode.startswith("100")]
+        paths = "".join(f"{name}\n" for name in plain)
+        done = self.git("hash-object", "--stdin-paths", stdin=paths, check=False)
+        same = {name for name, blob in zip(plain, done.stdout.split()) if blob == entries[name].blob} if done.rc == 0 else set()
+        return [name for name in names if name not in same]
 
     def untracked(self, names: t.Sequence[str]) -> list[str]:
         """The files with these names, and in folders with these names, that git does not track now, ignored or not."""
@@ -198,17 +212,54 @@ class Repository:
     def exists(self, path: str) -> bool:
         return self._runner.run(["test", "-e", path], user=self.user, check=False).rc == 0
 
+    def held_by(self) -> str | None:
+        """The lock of a git process that is at work in the checkout; one that a process left that was killed is none."""
+        locks = self._locks()
+        if not locks:
+            return None
+        alive = self._runner.run(["pgrep", "-x", "git"], user=self.user, check=False).rc != 1
+        fresh = self._runner.run(["find", *locks, "-newermt", f"{_FRESH_SECONDS} seconds ago"], user=self.user, check=False)
+        return locks[0] if alive or fresh.rc != 0 or fresh.stdout.strip() else None
+
+    def _only_leftovers(self, commit: str) -> bool:
+        """Whether nothing would be lost if the switch overwrote all that it finds."""
+        now = self.work_tree()
+        difference = self.difference(now.commit, commit)
+        return bool(self.untracked(difference.added)) and not now.changed_files and not self.in_the_way(difference, commit)
+
+    def _move(self, *arguments: str) -> None:
+        """Move files; what a git process left that was killed does not stop this one."""
+        try:
+            self.git(*arguments)
+        except CommandError as error:
+            if ".lock" not in error.stderr or self.held_by() or not (locks := self._locks()):
+                raise
+            self._runner.run(["rm", "-f", "--", *locks], user=self.user)
+            self.git(*arguments)
+
+    def _locks(self) -> list[str]:
+        """The locks that moving the checkout needs and that exist."""
+        directory = self.git_directory()
+        return [path for name in ("index.lock", "HEAD.lock") if self.exists(path := f"{directory}/{name}")]
+
     def discard_changes(self) -> None:
         """Give tracked files the content that they have in the commit that is checked out; others are left alone."""
-        self.git("reset", "--quiet", "--hard", "--no-recurse-submodules")
+        self._move("reset", "--quiet", "--hard", "--no-recurse-submodules")
 
-    def checkout(self, commit: str) -> None:
-        """Detach HEAD at commit and prove that it is there."""
-        self.git("checkout", "--quiet", "--detach", "--no-overwrite-ignore", "--no-recurse-submodules", commit)
+    def checkout(self, commit: str, *, force: bool = False) -> None:
+        """Detach HEAD at commit and prove that it is there: git ends well even when it could not write some of the files."""
+        how = ("checkout", "--quiet", "--detach", "--no-recurse-submodules")
+        try:
+            self._move(*how, "--force" if force else "--no-overwrite-ignore", commit)
+        except CommandError:
+            if force or not self._only_leftovers(commit):
+                raise
+            self._move(*how, "--force", commit)
         now = self.work_tree()
         if now.commit != commit or now.changed_files:
+            missing = f", and {len(now.changed_files)} of its files are not as they should be" if now.changed_files else ""
             raise RollbackError(
-                f"After the switch {self.path} is at {now.commit[:12]}, not at {commit[:12]}, with {len(now.changed_files)} files changed.",
+                f"After the switch to {commit[:12]} {self.path} is at {now.commit[:12]}{missing}.",
                 state="The checkout is not at the target.",
                 next_command=f"sudo -u {self.user} git -C {self.path} status",
             )

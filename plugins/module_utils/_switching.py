@@ -52,10 +52,10 @@ def _go_back(repository: Repository, running: WorkTree, patch: str | None, error
     kept = f" The local changes are in {patch}." if patch else ""
     try:
         now = repository.work_tree()
-        if now.commit != running.commit or (now.changed_files and patch is None and not running.changed_files):
-            repository.discard_changes()
         if now.commit != running.commit:
-            repository.checkout(running.commit)
+            repository.checkout(running.commit, force=True)  # no local changes are left; the commit that is there may not be whole
+        elif now.changed_files and patch is None and not running.changed_files:
+            repository.discard_changes()
         if patch and not repository.work_tree().changed_files:
             with open(patch, encoding="utf-8", errors="surrogateescape", newline="") as file:
                 repository.apply_changes(file.read())

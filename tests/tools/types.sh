@@ -4,4 +4,4 @@ set -euo pipefail
 # shellcheck source=tests/tools/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-mypy plugins conftest.py tests/unit/conftest.py tests/unit/test_architecture.py tests/tools/*.py molecule/shared/*.py molecule/shared/tests/*.py
+mypy plugins conftest.py tests/unit/conftest.py tests/unit/test_architecture.py tests/tools/*.py tests/faults/*.py molecule/shared/*.py molecule/shared/tests/*.py

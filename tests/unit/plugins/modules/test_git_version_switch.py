@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import time
 import typing as t
 
 import checkouts
@@ -825,6 +826,75 @@ def test_a_switch_that_git_refuses_changes_nothing(app: Checkout, switch: Switch
     assert "index.lock" in result["msg"]
     assert app.read("README.md") == "three\n"
     assert app.package("acme/log") == "2.0"
+
+
+@pytest.mark.parametrize("name", ["index.lock", "HEAD.lock"])
+@pytest.mark.parametrize("planned", [True, False])
+def test_the_lock_of_a_git_process_that_was_killed_stops_nothing(
+    app: Checkout, switch: Switch, local: Local, name: str, planned: bool
+) -> None:
+    more = {"prepared": switch("v1.1.0", state="prepared")["switch"]} if planned else {}
+    os.utime(app.write(f".git/{name}", ""), (0, 0))
+    local.on("pgrep *", rc=1)
+    assert switch("v1.1.0", **more)["changed"]
+    assert app.head == app.at("v1.1.0")
+    assert not (app.path / ".git" / name).exists()
+
+
+@pytest.mark.parametrize(("found", "age"), [(0, 100), (127, 100), (1, 0)])
+def test_a_lock_whose_process_may_live_is_left_alone(app: Checkout, switch: Switch, local: Local, found: int, age: int) -> None:
+    when = time.time() - age
+    os.utime(app.write(".git/index.lock", ""), (when, when))
+    local.on("pgrep *", rc=found)
+    refused(switch("v1.1.0"), "Another git process", "index.lock exists")
+    assert (app.path / ".git/index.lock").exists()
+
+
+def test_a_file_that_git_cannot_write_is_found_and_everything_is_put_back(app: Checkout, switch: Switch) -> None:
+    """git ends well then, with HEAD at the target and a file missing."""
+    prepared = switch("v1.1.0", state="prepared")["switch"]
+    _delete_object(app, "v1.1.0:README.md")
+    result = switch("v1.1.0", prepared=prepared)
+    assert result["failed"]
+    assert "1 of its files are not as they should be" in result["msg"]
+    assert result["code_unchanged"]
+    assert app.head == app.at("v1.2.0")
+    assert app.read("README.md") == "three\n"
+    assert app.git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+def _interrupted(app: Checkout) -> None:
+    """git was killed while it went to v1.1.0: it had written some files and not yet its index."""
+    (app.path / "app/Metrics.php").unlink()
+    app.write("app/Legacy.php", "<?php class Legacy {}\n")
+    app.write("README.md", "two\n")
+    os.utime(app.write(".git/index.lock", ""), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("target", "planned"), [("v1.1.0", True), ("v1.1.0", False), ("v1.0.0", True), ("v1.0.0", False), ("v1.2.0", False)]
+)
+def test_a_switch_that_was_interrupted_half_way_can_be_finished_or_undone(
+    app: Checkout, switch: Switch, local: Local, tmp_path: pathlib.Path, target: str, planned: bool
+) -> None:
+    local.on("pgrep *", rc=1)
+    _interrupted(app)
+    how: dict[str, t.Any] = {"local_changes": "save", "patch_directory": str(tmp_path)}
+    if planned:
+        how["prepared"] = switch(target, state="prepared", **how)["switch"]
+    assert not switch(target, **how).get("failed")
+    assert app.head == app.at(target)
+    assert app.git("status", "--porcelain", f"--untracked-files={'no' if target == 'v1.2.0' else 'normal'}") == ""
+
+
+def test_a_file_that_a_switch_left_half_written_is_not_overwritten(
+    app: Checkout, switch: Switch, local: Local, tmp_path: pathlib.Path
+) -> None:
+    local.on("pgrep *", rc=1)
+    _interrupted(app)
+    app.write("app/Legacy.php", "<?php cl")
+    refused(switch("v1.1.0", local_changes="save", patch_directory=str(tmp_path)), "app/Legacy.php", "would overwrite")
+    assert app.read("app/Legacy.php") == "<?php cl"
 
 
 def test_saved_changes_come_back_when_the_switch_fails(app: Checkout, switch: Switch, local: Local, tmp_path: pathlib.Path) -> None:

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where in a run a fault is injected: the phases, the lines that they leave in the journal, and the moments around them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+# What a phase's module writes as "step"; docs/architecture.md describes the lines. Those without a step write one line only.
+STEPS = {
+    "lock": "",
+    "prepare": "git_version_switch prepared",
+    "protect": "db_backup",
+    "quiesce writers": "service_group stopped",
+    "close traffic": "laravel_maintenance down",
+    "migrate down": "db_migration",
+    "switch code": "git_version_switch switched",
+    "rebuild caches": "laravel_cache rebuilt",
+    "start services": "service_group reloaded",
+    "gate": "health_gate",
+    "reopen": "laravel_maintenance up",
+    "start workers": "service_group started",
+    "close run": "",
+}
+PHASES = tuple(STEPS)
+ONLY_STANDARD = ("protect",)
+ONLY_MIGRATION = ("migrate down",)
+
+# Seconds after its first line at which a long step is in the middle of its work, on a machine with little else to do.
+MIDDLE = {
+    "prepare": 0.15,
+    "protect": 0.25,
+    "migrate down": 0.2,
+    "switch code": 0.0,
+    "rebuild caches": 0.08,
+    "gate": 0.15,
+    "start workers": 0.3,
+}
+
+# What git holds while it moves files: a run that is stopped then leaves a checkout that is neither the one nor the other.
+APPEARS = {"switch code": "/var/www/chom/.git/index.lock"}
+
+Moment = t.Literal["begun", "inside", "ended"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A moment of a run: a phase has been announced in the journal, is in the middle of its work, or has been recorded as done."""
+
+    phase: str
+    moment: Moment
+
+    def __str__(self) -> str:
+        return f"{self.phase}/{self.moment}"
+
+    @classmethod
+    def parse(cls, text: str) -> Point:
+        phase, _slash, moment = text.partition("/")
+        if phase not in PHASES or moment not in ("", "begun", "inside", "ended"):
+            raise ValueError(f"{text!r} is not a phase, or a phase with /begun, /inside or /ended")
+        return cls(phase, t.cast("Moment", moment or "begun"))
+
+    def order(self) -> dict[str, t.Any]:
+        """The same for the watcher on the host."""
+        if self.phase in ("lock", "close run"):
+            event = "opened" if self.phase == "lock" else "closed"
+            return {"event": event, "step": "", "delay": 0.0, "appears": "", "lock": self.moment == "begun" and self.phase == "lock"}
+        event = "result" if self.moment == "ended" else "intent"
+        inside = self.moment == "inside"
+        delay, appears = (MIDDLE[self.phase], APPEARS.get(self.phase, "")) if inside else (0.0, "")
+        return {"event": event, "step": STEPS[self.phase], "delay": delay, "appears": appears, "lock": False}
+
+
+def points() -> list[Point]:
+    """Every moment there is, in the order of a run."""
+    found = []
+    for phase in PHASES:
+        if phase == "close run":  # its only line is written before the lock is given back
+            moments: tuple[Moment, ...] = ("ended",)
+        elif phase in MIDDLE:
+            moments = ("begun", "inside", "ended")
+        else:
+            moments = ("begun", "ended")
+        found += [Point(phase, moment) for moment in moments]
+    return found
+
+
+def reached(playbook: str, release: str, point: Point) -> bool:
+    """Whether a run of this kind comes by this point at all."""
+    if point.phase in ONLY_STANDARD and playbook != "standard":
+        return False
+    return point.phase not in ONLY_MIGRATION or release == "migration"
