@@ -53,8 +53,7 @@ class ActionModule(ActionBase):
 
 def _steps(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What another host's steps came to; of one that it did not reach nothing is known."""
-    nothing: dict[str, t.Any] = dict.fromkeys(wanted["steps"], {})
-    return {**nothing, **{phase: known[name] for phase, name in wanted["variables"].items() if name in known}}
+    return {phase: known.get(wanted["variables"].get(phase), {}) for phase in wanted["steps"]}
 
 
 def _what_failed(wanted: t.Mapping[str, t.Any], others: t.Mapping[str, t.Mapping[str, t.Any]]) -> tuple[str, t.Mapping[str, t.Any]]:

@@ -74,18 +74,19 @@ def _each_host(wanted: dict[str, t.Any], mine: str, task_vars: dict[str, t.Any])
     """How the run ended on each of several hosts; nobody knows what became of one that did not say so."""
     hosts = task_vars.get("ansible_play_batch", [])
     return [
-        {"host": host, **({"outcome": wanted["outcome"], "state": wanted["state"]} if host == mine else _end_of(wanted, task_vars["hostvars"][host]))}
+        {
+            "host": host,
+            **({"outcome": wanted["outcome"], "state": wanted["state"]} if host == mine else _end_of(wanted, task_vars["hostvars"][host])),
+        }
         for host in (hosts if len(hosts) > 1 else [])
     ]
 
 
 def _end_of(wanted: dict[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    name = str(wanted.get("closed"))
-    closed = known[name] if name in known else {}
-    record = closed.get("record", {})
+    record = known.get(str(wanted.get("closed")), {}).get("record", {})
     if record:
         return {"outcome": record["outcome"], "state": record.get("state", "")}
-    if "preflight_plan" in known and known["preflight_plan"].get("nothing_to_do"):
+    if known.get("preflight_plan", {}).get("nothing_to_do"):
         return {"outcome": "nothing_to_do", "state": "It was at the target already."}
     return {"outcome": "unknown", "state": "It could not be asked how it ended there: see status.yml."}
 

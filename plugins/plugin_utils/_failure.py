@@ -99,7 +99,11 @@ def together(own: Verdict, others: t.Mapping[str, Verdict]) -> Verdict:
         return dataclasses.replace(own, undo=False)
     if not own.reopen:
         return own
-    why = f"{', '.join(sorted(held))} cannot go back by itself" if len(held) == 1 else f"{', '.join(sorted(held))} cannot go back by themselves"
+    why = (
+        f"{', '.join(sorted(held))} cannot go back by itself"
+        if len(held) == 1
+        else f"{', '.join(sorted(held))} cannot go back by themselves"
+    )
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page, since {why}. {own.state.partition(',')[0]}."
     return Verdict("held", state)
 

@@ -131,3 +131,28 @@ def test_hands_its_verdict_on(act: t.Any, args: dict[str, t.Any], outcome: str, 
 def test_without_a_budget_none_is_named(act: t.Any, args: dict[str, t.Any]) -> None:
     args["plan"]["budgets"] = {}
     assert "(budget" not in act("rollback_report", args)["lastgood_text"]
+
+
+def test_with_several_hosts_it_says_how_it_ended_on_each(act: t.Any, args: dict[str, t.Any]) -> None:
+    folder = pathlib.Path(args["identity"]["folder"])
+    args["closed"] = "over"
+    known = {
+        "web2": {"over": {"record": {"outcome": "rolled_back", "state": "It is open."}}},
+        "web3": {"preflight_plan": {"nothing_to_do": True}},
+        "web4": {},
+    }
+    hosts = {"ansible_play_batch": ["chom", *known]}
+    act("rollback_report", args, hostvars=known, **hosts)
+    found = json.loads((folder / "report.json").read_text())["each_host"]
+    assert [(entry["host"], entry["outcome"]) for entry in found] == [
+        ("chom", "rolled_back"),
+        ("web2", "rolled_back"),
+        ("web3", "nothing_to_do"),
+        ("web4", "unknown"),
+    ]
+    text = (folder / "report.md").read_text()
+    assert "| web2 | ROLLED BACK | It is open. |" in text
+    assert "| web4 | UNKNOWN | It could not be asked" in text
+    act("rollback_report", args, inventory_hostname="web2", hostvars={**known, "chom": known["web2"]}, **hosts)
+    assert json.loads((folder / "web2/report.json").read_text())["hosts"] == ["web2"]
+    assert json.loads((folder / "report.json").read_text())["hosts"] == ["chom"]

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import Verdict, judge, next_commands, on_top
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import Verdict, judge, next_commands, on_top, together
 
 ORDER = ["lock", "quiesce writers", "close traffic", "migrate down", "switch code", "reopen", "start workers"]
 DONE = {"changed": True, "failed": False}
@@ -192,3 +192,33 @@ def test_the_next_commands_go_both_ways_when_it_is_held() -> None:
 def test_after_a_failure_that_held_nothing_one_looks_first() -> None:
     assert "verify.yml" in next_commands(Verdict("failed", ""), "emergency_rollback", TARGET, BEFORE)[0]
     assert next_commands(Verdict("refused", ""), "emergency_rollback", TARGET, BEFORE) == []
+
+
+# Several hosts
+
+UNTOUCHED = Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True)
+NEVER_CLOSED = Verdict("failed", f"The application still runs {BEFORE} and was never closed.", start_workers=True)
+SWITCHED = Verdict("held", f"{HELD} The code is {TARGET}.")
+WILLING = Verdict("held", f"{HELD} The code is {TARGET}.", undo=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (UNTOUCHED, [UNTOUCHED, NEVER_CLOSED], UNTOUCHED),
+        (SWITCHED, [UNTOUCHED], SWITCHED),
+        (WILLING, [WILLING, UNTOUCHED], WILLING),
+        (UNTOUCHED, [WILLING, WILLING], UNTOUCHED),
+        (NEVER_CLOSED, [SWITCHED], NEVER_CLOSED),
+    ],
+)
+def test_hosts_that_can_all_go_back_do_and_what_is_held_stays_so(own: Verdict, others: list[Verdict], expected: Verdict) -> None:
+    assert together(own, {f"web{number}": verdict for number, verdict in enumerate(others, 2)}) == expected
+
+
+def test_one_that_cannot_go_back_keeps_all_closed() -> None:
+    """Users must not get two versions."""
+    found = together(UNTOUCHED, {"web2": SWITCHED, "web3": UNTOUCHED})
+    assert (found.outcome, found.reopen, found.start_workers) == ("held", False, False)
+    assert found.state == f"{HELD[:-1]}, since web2 cannot go back by itself. The application still runs {BEFORE}."
+    assert not together(WILLING, {"web2": SWITCHED}).undo
