@@ -153,10 +153,8 @@ def _closed(earlier: t.Sequence[Sample], plan: t.Mapping[str, t.Any], phases: t.
 
 def _total(earlier: t.Sequence[Sample], plan: t.Mapping[str, t.Any], watch_seconds: int) -> Estimate:
     alike = [sample.total for sample in earlier if sample.severity == plan["severity"]]
-    watched = f", plus {watch_seconds} s of watching after reopening" if watch_seconds else ""
+    watched = f", and {watch_seconds} s of watching after reopening" if watch_seconds else ""
     if not alike:
         return Estimate(float(plan["budgets"]["total"]), f"no earlier {plan['severity']} rollback on this host; that of the whole run")
-    found = _median(alike, f"{plan['severity']} rollback")
-    return Estimate(
-        round((found.seconds or 0) + watch_seconds, 2), f"{found.basis}, from the lock to its release{watched}", found.runs, found.spread
-    )
+    found = _median([seconds + watch_seconds for seconds in alike], f"{plan['severity']} rollback")
+    return Estimate(found.seconds, f"{found.basis}, from the lock to its release{watched}", found.runs, found.spread)

@@ -115,7 +115,7 @@ def test_the_whole_is_compared_with_runs_of_the_same_kind_and_the_watch_is_as_lo
     runs = run(severity="standard", watch=20), run(severity="emergency", closed=9)
     found = predicted(*runs, severity="standard", watch=300)
     assert found["total"]["seconds"] == 304.0
-    assert "plus 300 s of watching" in found["total"]["basis"]
+    assert "and 300 s of watching" in found["total"]["basis"]
     assert (found["closed"]["seconds"], found["closed"]["runs"]) == (2.0, 1)
 
 
