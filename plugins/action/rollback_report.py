@@ -102,7 +102,11 @@ def _notifications(folder: str) -> list[dict[str, t.Any]]:
 def _verdict(report: dict[str, t.Any]) -> str:
     """How it ended, in one line."""
     word = headline(report["outcome"])
-    state = report["state"].replace(f"The application is {word}: u", "U")
+    told = f"The application is {word}: "
+    state = report["state"]
+    if state.startswith(told):
+        state = state[len(told) :]
+        state = state[:1].upper() + state[1:]
     return f"{word}: {report['application']} on {', '.join(report['hosts'])}. {state}"
 
 

@@ -82,7 +82,10 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
             return Verdict("held", state, start_workers=bool(steps["quiesce writers"].get("changed")))
         state = f"The application still runs {before}, open to users as before."
         return Verdict("failed", state, start_workers=stopped, reopen=True)
-    state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
+    seen = "users get the maintenance page"
+    if attempted(steps["reopen"]):  # it may be off already: the proof that users are served is what failed
+        seen = "opening it failed, and users get the maintenance page or no good answer"
+    state = f"The application is HELD IN MAINTENANCE: {seen}. {_where(steps, target, before)}"
     return Verdict("held", state, undo=undo and succeeded(steps["switch code"]) and not closed.get("was_down"))
 
 

@@ -92,7 +92,14 @@ CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
         Verdict("held", f"{HELD} The switch from {BEFORE} to {TARGET} did not finish."),
     ),
     "the gate says no": (steps("reopen", reopen={}), Verdict("held", f"{HELD} The code is {TARGET}.")),
-    "traffic does not open": (steps("reopen"), Verdict("held", f"{HELD} The code is {TARGET}.")),
+    "traffic does not open": (
+        steps("reopen"),
+        Verdict(
+            "held",
+            "The application is HELD IN MAINTENANCE: opening it failed, and users get the maintenance page or no good answer. "
+            f"The code is {TARGET}.",
+        ),
+    ),
     "workers do not start": (
         steps("start workers"),
         Verdict("failed", f"The application runs {TARGET} and is open, but not all of its workers run."),
