@@ -62,7 +62,8 @@ ACTS = (
     Act(
         "disagree",
         "emergency_rollback",
-        before={"web2": "runuser -u www-data -- git -C /var/www/chom tag --delete v1.2.3"},
+        {"migrations": "keep"},
+        {"web2": "runuser -u www-data -- git -C /var/www/chom tag --delete v1.2.3"},
         release="crash",
     ),
     Act("unreachable", "emergency_rollback", {"target": "v1.2.3"}, before={"web2": "systemctl stop ssh.socket ssh.service"}),
@@ -134,6 +135,8 @@ def migrations() -> list[str]:
 def play(act: Act) -> None:
     for machine in WEB if act.release else ():
         machine.chomhost("deploy", machine.name, str(act.release))
+        if machine is WITHOUT:
+            machine.type(NO_WORKERS)  # a deployment starts them
     for machine in WEB:
         line = act.before.get(machine.name.rpartition("-")[2])
         if line:

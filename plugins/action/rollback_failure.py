@@ -48,7 +48,8 @@ class ActionModule(ActionBase):
         if not self._task.args.get("variables"):
             return {}
         mine = task_vars.get("inventory_hostname")
-        return {host: task_vars["hostvars"][host] for host in task_vars.get("ansible_play_batch", []) if host != mine}
+        # not those of the batch: after a failure elsewhere Ansible no longer counts the hosts on which nothing failed
+        return {host: task_vars["hostvars"][host] for host in task_vars.get("ansible_play_hosts_all", []) if host != mine}
 
 
 def _steps(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
 
 def _each_host(wanted: dict[str, t.Any], mine: str, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """How the run ended on each of several hosts; nobody knows what became of one that did not say so."""
-    hosts = task_vars.get("ansible_play_batch", [])
+    hosts = task_vars.get("ansible_play_hosts_all", [])  # the batch lacks some after a failure
     return [
         {
             "host": host,
@@ -88,7 +88,7 @@ def _end_of(wanted: dict[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str,
         return {"outcome": record["outcome"], "state": record.get("state", "")}
     if known.get("preflight_plan", {}).get("nothing_to_do"):
         return {"outcome": "nothing_to_do", "state": "It was at the target already."}
-    return {"outcome": "unknown", "state": "It could not be asked how it ended there: see status.yml."}
+    return {"outcome": "unknown", "state": "This run has not reached it yet, or has lost it: see status.yml."}
 
 
 def _notifications(folder: str) -> list[dict[str, t.Any]]:

@@ -165,12 +165,13 @@ def _who(who: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def conclude_run(root: str, record: t.Mapping[str, t.Any]) -> None:
     """What a run that ended shows about the versions that it left and reached."""
-    before, after, at = (record.get(name) for name in ("from_commit", "to_commit", "closed"))
+    first = {**record, **(record.get("origin") or {})}  # of a run that was resumed: where the first of them began
+    before, after, at = first.get("from_commit"), record.get("to_commit"), record.get("closed")
     if not (before and after and at) or before == after:
         return
     who = {name: record.get(name) for name in _WHO}
     if record.get("outcome") == "rolled_back":
-        _left(root, before, str(record.get("from_version") or before[:12]), at, who)
+        _left(root, before, str(first.get("from_version") or before[:12]), at, who)
         _reached(root, after, at, {**who, "reason": f"run {record.get('run')} came back to it, and the gate was good"})
     elif record.get("outcome") == "undone":
         _took_back(root, after, at, {**who, "reason": f"run {record.get('run')} undid the run that called it bad"})

@@ -76,7 +76,7 @@ def test_a_host_on_which_nothing_failed_says_where_it_did(act: t.Any, args: dict
         "ansible_failed_task": {"name": "code_rollback : Switch code | Go to the target"},
         "ansible_failed_result": {"reason": "The disk is full."},
     }
-    result = act("rollback_failure", args, ansible_play_batch=TWO, hostvars={"web2": known})
+    result = act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})
     failure = result["ansible_facts"]["rollback_failure"]
     assert (failure["task"], failure["message"]) == ("Switch code | Go to the target (on web2)", "The disk is full.")
     assert (failure["outcome"], failure["reopen"]) == ("held", False)
@@ -87,11 +87,11 @@ def test_a_host_that_is_gone_is_not_taken_for_one_that_is_fine(act: t.Any, args:
     args.update(task="", result={}, variables=VARIABLES)
     args["steps"].update({"migrate down": {}, "switch code": {}})
     known = {"opened": {"changed": True}, "closed": {"changed": True}, "switched": {"unreachable": True}}
-    failure = act("rollback_failure", args, ansible_play_batch=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]
+    failure = act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]
     assert failure["outcome"] == "held"
     assert "connection to another host" in failure["message"]
 
 
 def test_without_other_hosts_it_decides_alone(act: t.Any, args: dict[str, t.Any]) -> None:
     alone = act("rollback_failure", args)
-    assert act("rollback_failure", {**args, "variables": VARIABLES}, ansible_play_batch=["chom"], hostvars={}) == alone
+    assert act("rollback_failure", {**args, "variables": VARIABLES}, ansible_play_hosts_all=["chom"], hostvars={}) == alone

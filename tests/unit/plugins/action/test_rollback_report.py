@@ -141,7 +141,7 @@ def test_with_several_hosts_it_says_how_it_ended_on_each(act: t.Any, args: dict[
         "web3": {"preflight_plan": {"nothing_to_do": True}},
         "web4": {},
     }
-    hosts = {"ansible_play_batch": ["chom", *known]}
+    hosts = {"ansible_play_hosts_all": ["chom", *known]}
     act("rollback_report", args, hostvars=known, **hosts)
     found = json.loads((folder / "report.json").read_text())["each_host"]
     assert [(entry["host"], entry["outcome"]) for entry in found] == [
@@ -152,7 +152,7 @@ def test_with_several_hosts_it_says_how_it_ended_on_each(act: t.Any, args: dict[
     ]
     text = (folder / "report.md").read_text()
     assert "| web2 | ROLLED BACK | It is open. |" in text
-    assert "| web4 | UNKNOWN | It could not be asked" in text
+    assert "| web4 | UNKNOWN | This run has not reached it yet" in text
     act("rollback_report", args, inventory_hostname="web2", hostvars={**known, "chom": known["web2"]}, **hosts)
     assert json.loads((folder / "web2/report.json").read_text())["hosts"] == ["web2"]
     assert json.loads((folder / "report.json").read_text())["hosts"] == ["chom"]

@@ -135,6 +135,12 @@ def test_a_rollback_from_a_version_that_nobody_recorded_is_remembered(book: Book
     assert (point.state, point.version, point.manifest) == ("bad", "v2", None)
 
 
+def test_a_resumed_rollback_left_the_version_that_the_first_run_began_with(book: Book) -> None:
+    bad = book.record(NEW)
+    book.end("rolled_back", OLD, OLD, origin={"from_commit": NEW, "from_version": "v2", "phases": {}})
+    assert book.read.find(bad).state == "bad"
+
+
 def test_an_undone_rollback_gives_back_what_it_took(book: Book) -> None:
     good = book.record(NEW)
     book.mark(good, "verified")
