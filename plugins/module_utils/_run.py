@@ -259,6 +259,8 @@ def begin_step(directory: str, entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]
             raise _lost(run, held)
         found = _journal.read(directory)
         busy = _journal.at_work(found.entries) if found else None
+        if busy is not None and busy.get("by") == WATCH:
+            raise _lost(run, {"run": run, "actor": f"the {WATCH}"})
         if busy is not None:
             raise RollbackError(
                 f"Run {run} is doing something already: {busy.get('step')} since {busy.get('at')}.",
@@ -303,7 +305,7 @@ def locked(folder: Folder, held: t.Mapping[str, t.Any] | None) -> RollbackError:
 def release(folder: Folder, run: str) -> bool:
     """Give the lock back; a lock that belongs to another run by now is left alone."""
     with guard(folder):
-        if (holder(folder) or {}).get("run") != run:
+        if (holder(folder) or {}).get("run") != run or timer_at_work(folder, run):
             return False
         os.unlink(folder.lock)
     return True
@@ -331,10 +333,16 @@ def opened(folder: Folder, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return record
 
 
+def timer_at_work(folder: Folder, run: str) -> bool:
+    """Whether the dead-man timer gave the run up and is opening the site again at this moment: then the run is the timer's."""
+    sign = sign_of_life(folder, run)
+    return bool(sign.get("at_work")) and sign.get("by") == WATCH
+
+
 def closing(folder: Folder, run: str, outcome: str, detail: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], bool]:
     """What will be recorded about a run that ends, and whether that is not recorded yet."""
     found = read_json(folder.record(run)) or {"run": run}
-    if found.get("reopened"):  # the dead-man timer ended it, and what it recorded is how it ended
+    if found.get("reopened") or timer_at_work(folder, run):  # the dead-man timer ends it, and what that records is how it ended
         return found, False
     record = {**found, **detail, "outcome": outcome}
     return ({**record, "closed": utc()}, True) if "closed" not in found or record != found else (found, False)

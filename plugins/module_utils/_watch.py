@@ -138,10 +138,13 @@ def _reopen(folder: Folder, runner: Runner, run: str, orders: Orders, detail: di
     started = time.monotonic()
     done: dict[str, t.Any] = {"failed": False, "changed": True}
     try:
-        detail = {**detail, "started": _start_workers(folder, runner), "site": _open_site(runner, orders), "reopened": True}
+        detail["site"] = _open_site(runner, orders)  # first: workers behind maintenance mode do not stay up everywhere
+        detail["started"] = _start_workers(folder, runner)
+        detail["reopened"] = True
     except RollbackError as error:
         done = {"failed": True, "message": error.message}
-        detail = {**detail, "action": "alarm", "why": f"the site was to be opened again, and that failed: {error.message}"}
+        what = "the workers were to be started again, the site is open" if "site" in detail else "the site was to be opened again"
+        detail = {**detail, "action": "alarm", "why": f"{what}, and that failed: {error.message}"}
     facts = {name: detail[name] for name in ("started", "site") if name in detail}
     seconds = round(time.monotonic() - started, 3)
     result = {"event": "result", "step": REOPENED, "at": utc(), "by": WATCH, "seconds": seconds, **done, "facts": facts}
@@ -181,9 +184,8 @@ def _told(folder: Folder, run: str, held: t.Mapping[str, t.Any], detail: t.Mappi
     if detail.get("reopened"):
         after = "Nothing was switched yet: the workers that ran run again, the site is open as before, the lock is free."
     else:
-        after = (
-            f"Nobody goes on with it, and it was left as it is, since {detail.get('why')}. Users may be looking at the maintenance page."
-        )
+        users = "" if detail.get("site") else " Users may be looking at the maintenance page."
+        after = f"Nobody goes on with it, and it was left as it is, since {detail.get('why')}.{users}"
     who = f"run {run} of {held.get('actor', 'somebody')} on {held.get('controller', 'an unknown machine')}"
     return f"ROLLBACK ABANDONED: {where}, {who}: {silent}. {after} Next: ansible-playbook playbooks/status.yml"
 

@@ -46,13 +46,15 @@ def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
     journal = module.params.pop("journal", None)
     if module.check_mode:
         journal = None
+    begun = None
     try:
         if journal:
             begin_step(journal, {"event": "intent", "step": _step(module), "at": utc(), "process": this_process()})
+        begun = journal
         result = work(module, Runner(module))
     except RollbackError as error:
         failure = error.as_result()
-        _record(module, journal, started, {"failed": True, "message": error.message}, failure)
+        _record(module, begun, started, {"failed": True, "message": error.message}, failure)
         module.fail_json(**_timing(started), **_readable(failure))
     _record(module, journal, started, {"failed": False, "changed": bool(result.get("changed"))}, result)
     module.exit_json(**_timing(started), **_readable(result))

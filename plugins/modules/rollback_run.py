@@ -226,7 +226,7 @@ from ..module_utils._errors import RollbackError
 from ..module_utils._freeze import freeze, frozen, lift
 from ..module_utils._journal import text_of
 from ..module_utils._ledger import conclude_run
-from ..module_utils._run import Folder, acquire, amended, closed, closing, holder, locked, opened, read_json, release
+from ..module_utils._run import Folder, acquire, amended, closed, closing, holder, locked, opened, read_json, release, timer_at_work
 from ..module_utils._watch import disarm
 from ..module_utils._wiring import conclude
 
@@ -268,7 +268,7 @@ def _unfreeze(runner: Runner, folder: Folder, options: dict[str, t.Any], *, chec
 def _close(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     run = options["run"]
     record, differs = closing(folder, run, options["outcome"], options["facts"])
-    mine = (holder(folder) or {}).get("run") == run
+    mine = (holder(folder) or {}).get("run") == run and not timer_at_work(folder, run)
     changed = differs or mine
     result: dict[str, t.Any] = {"changed": changed, "folder": folder.run(run)}
     if check_mode:

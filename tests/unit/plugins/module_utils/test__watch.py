@@ -222,14 +222,33 @@ def test_nobody_gets_the_lock_while_the_site_is_opened_again(scene: Scene) -> No
         with pytest.raises(RollbackError) as caught:
             _run.acquire(scene.folder, {"run": "other"}, take_over="it is dead")
         refused.append(caught.value)
-        with pytest.raises(RollbackError, match="doing something already"):
+        with pytest.raises(RollbackError, match=r"has lost the lock: run .* of the dead-man timer holds it") as lost:
             _run.begin_step(scene.folder.run(RUN), {**INTENT, "step": "git_version_switch switched"})
+        assert lost.value.facts["lost_lock"]
+        assert _run.closed(scene.folder, RUN, "held", {})["outcome"] == "abandoned"
+        assert not _run.release(scene.folder, RUN)
 
     answer = json.dumps({"driver": "file", "was_down": True, "changed": True, "prerendered": True})
     scene.runner.first("python3 *", answer, then=somebody)
     scene.silence()
     assert scene.look() == "reopened"
     assert "at work at this moment: dead-man timer reopened" in refused[0].message
+    assert scene.record["outcome"] == "abandoned"
+
+
+def test_the_site_is_opened_before_the_workers_are_started(scene: Scene) -> None:
+    """Behind maintenance mode, workers of some machines end again and again."""
+    scene.open()
+    scene.write(CLOSED)
+    _run.write_json(os.path.join(scene.folder.root, "workers.json"), {"units": ["w.service"]})
+    scene.runner.first("systemctl show *", rc=1, stderr="no")
+    scene.silence()
+    assert scene.look() == "abandoned"
+    assert scene.runner.lines("python3 *")
+    assert scene.record["abandoned"]["site"] == "opened"
+    assert "the site is open, and that failed: systemctl show" in scene.record["abandoned"]["why"]
+    assert "maintenance page" not in scene.said[0][1]
+    assert (_run.holder(scene.folder) or {})["run"] == RUN
 
 
 def test_a_timer_that_was_killed_begins_anew(scene: Scene) -> None:

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.lastgood.rollback.plugins.module_utils import _journal, _wiring
+from ansible_collections.lastgood.rollback.plugins.module_utils import _journal, _run, _wiring
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 from scripted import Scripted
 
@@ -156,3 +156,17 @@ def test_what_was_done_is_done_though_it_could_not_be_recorded(journaled: Journa
     assert result["changed"]
     assert not result.get("failed")
     assert "line 1 is not an entry" in str(result["warnings"])
+
+
+def test_a_step_that_was_not_begun_leaves_no_trace_in_the_way_of_the_one_at_work(journaled: Journaled, tmp_path: pathlib.Path) -> None:
+    folder = _run.Folder(str(tmp_path / "chom"))
+    folder.create()
+    _run.acquire(folder, {"run": "r1"}, take_over=None)
+    _run.opened(folder, {"run": "r1"})
+    _run.begin_step(folder.run("r1"), {"event": "intent", "step": "db_backup", "at": "now", "process": _journal.this_process()})
+    before = _journal.text_of(folder.run("r1"))
+    done: list[int] = []
+    result = journaled(lambda: {"changed": bool(done.append(1))}, journal=pathlib.Path(folder.run("r1")))
+    assert "doing something already" in result["msg"]
+    assert done == []
+    assert _journal.text_of(folder.run("r1")) == before
