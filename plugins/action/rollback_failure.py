@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         if others and not lost:
             found = {host: _steps(wanted, known) for host, known in others.items()}
             verdict = together(verdict, {host: judge(each, plan["target"], before, undo=undo) for host, each in found.items()})
-        commands = [] if lost else next_commands(verdict, wanted["playbook"], plan["target"], before)
+        commands = [] if lost else next_commands(verdict, wanted["playbook"], plan["target"], before, _decisions(plan))
         own = result.get("next_command")
         failure = {
             **dataclasses.asdict(verdict),
@@ -65,6 +65,12 @@ def _what_failed(wanted: t.Mapping[str, t.Any], others: t.Mapping[str, t.Mapping
         if "ansible_failed_task" in known:
             return f"{_title(known['ansible_failed_task']['name'])} (on {host})", known["ansible_failed_result"]
     return "a host that cannot be reached any more", {"msg": "The connection to another host of the application was lost."}
+
+
+def _decisions(plan: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """What the operator decided that the playbook would not decide by itself."""
+    decided = {"migrations": plan.get("migrations", {}).get("decision", "stop"), "local_changes": plan.get("local_changes", "refuse")}
+    return {name: value for name, value in decided.items() if value not in ("stop", "refuse")}
 
 
 def _title(name: t.Any) -> str:

@@ -132,17 +132,18 @@ def _where(steps: t.Mapping[str, Step], target: str, before: str) -> str:
     return f"The code is still {before}; its migrations {how}."
 
 
-def next_commands(verdict: Verdict, playbook: str, target: str, before: str) -> list[str]:
-    """What to type now."""
+def next_commands(verdict: Verdict, playbook: str, target: str, before: str, decisions: t.Mapping[str, str]) -> list[str]:
+    """What to type now; decisions are variables that differ from what the playbook does by itself."""
     if verdict.outcome == "refused":
         return []
     if playbook == "undo":
         resume = f"ansible-playbook playbooks/resume.yml   # try again to reach {target}"
         return ["ansible-playbook playbooks/status.yml   # see how it is now", resume]
-    again = f"ansible-playbook playbooks/{playbook}.yml -e target={target}"
     if verdict.outcome == "held":
         return [
-            f"{again}   # try again from here, after the cause is gone",
-            f"ansible-playbook playbooks/{playbook}.yml -e target={before}   # go back to where this run began",
+            "ansible-playbook playbooks/resume.yml   # go on from here, after the cause is gone",
+            f"ansible-playbook playbooks/undo.yml   # go back to {before}, where this run began",
         ]
-    return ["ansible-playbook playbooks/verify.yml   # see how it is now", f"{again}   # try again"]
+    decided = "".join(f" -e {name}={value}" for name, value in decisions.items())
+    again = f"ansible-playbook playbooks/{playbook}.yml -e target={target}{decided}   # try again"
+    return ["ansible-playbook playbooks/verify.yml   # see how it is now", again]

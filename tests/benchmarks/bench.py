@@ -21,6 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 import backup  # noqa: E402 - found by the line above
 import outages  # noqa: E402
 import overhead  # noqa: E402
+import recording  # noqa: E402
 from host import ROOT, BenchmarkError, Host  # noqa: E402
 from results import Comparison, table, write  # noqa: E402
 
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "emergency_recovery": outages.emergency_recovery,
     "backup": backup.backup,
     "step_overhead": overhead.step_overhead,
+    "recording_overhead": recording.recording_overhead,
 }
 
 

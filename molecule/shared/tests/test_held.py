@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.lastgood.rollback.molecule.shared.cases import TARGET
 from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import PAGES
 from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, only
 
@@ -25,7 +24,8 @@ def test_the_command_fails_and_says_what_to_type(rehearsed: Rehearsed) -> None:
     assert rehearsed.record.rc not in (0, None), rehearsed.record.output
     for words in rehearsed.run.says:
         assert words in rehearsed.record.words
-    assert f"Next: ansible-playbook playbooks/{rehearsed.run.playbook}.yml -e target={TARGET}" in rehearsed.record.words
+    assert "Next: ansible-playbook playbooks/resume.yml" in rehearsed.record.words
+    assert "Next: ansible-playbook playbooks/undo.yml" in rehearsed.record.words
     assert rehearsed.record.report["json"]["outcome"] == "held"
     assert "HELD IN MAINTENANCE" in rehearsed.record.webhook[-1]["body"]["text"] or "HELD" in rehearsed.record.webhook[-1]["body"]["text"]
 

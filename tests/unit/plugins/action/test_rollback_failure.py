@@ -31,7 +31,14 @@ def test_says_what_failed_what_state_this_is_and_what_to_type(act: t.Any, args: 
     assert "HELD IN MAINTENANCE" in failure["state"]
     assert not failure["start_workers"]
     assert failure["next"][0] == "systemctl status x"
-    assert failure["next"][1].startswith("ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.3")
+    assert failure["next"][1].startswith("ansible-playbook playbooks/resume.yml ")
+
+
+def test_to_try_again_takes_the_same_decisions(act: t.Any, args: dict[str, t.Any]) -> None:
+    args["plan"].update(migrations={"decision": "down"}, local_changes="save")
+    args["steps"] = {name: {} for name in STEPS} | {"lock": {"changed": True}}
+    failure = act("rollback_failure", args)["ansible_facts"]["rollback_failure"]
+    assert "-e target=v1.2.3 -e migrations=down -e local_changes=save " in failure["next"][-1]
 
 
 def test_a_failure_without_words_has_some(act: t.Any, args: dict[str, t.Any]) -> None:

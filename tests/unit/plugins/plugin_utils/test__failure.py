@@ -185,20 +185,22 @@ def test_what_the_first_opened_counts_until_the_second_closes_it() -> None:
 
 
 def test_an_undo_is_gone_on_with() -> None:
-    look, again = next_commands(Verdict("held", ""), "undo", TARGET, BEFORE)
+    look, again = next_commands(Verdict("held", ""), "undo", TARGET, BEFORE, {})
     assert "status.yml" in look
     assert again == f"ansible-playbook playbooks/resume.yml   # try again to reach {TARGET}"
 
 
 def test_the_next_commands_go_both_ways_when_it_is_held() -> None:
-    again, back = next_commands(Verdict("held", ""), "standard_rollback", TARGET, BEFORE)
-    assert again.startswith("ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.3 ")
-    assert back.startswith("ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.4 ")
+    again, back = next_commands(Verdict("held", ""), "standard_rollback", TARGET, BEFORE, {"migrations": "down"})
+    assert again.startswith("ansible-playbook playbooks/resume.yml ")  # with what the run was told
+    assert back == "ansible-playbook playbooks/undo.yml   # go back to v1.2.4, where this run began"
 
 
 def test_after_a_failure_that_held_nothing_one_looks_first() -> None:
-    assert "verify.yml" in next_commands(Verdict("failed", ""), "emergency_rollback", TARGET, BEFORE)[0]
-    assert next_commands(Verdict("refused", ""), "emergency_rollback", TARGET, BEFORE) == []
+    look, again = next_commands(Verdict("failed", ""), "standard_rollback", TARGET, BEFORE, {"migrations": "down"})
+    assert "verify.yml" in look
+    assert again == "ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.3 -e migrations=down   # try again"
+    assert next_commands(Verdict("refused", ""), "emergency_rollback", TARGET, BEFORE, {}) == []
 
 
 # Several hosts
