@@ -75,6 +75,7 @@ class Machine:
 
     def prepare(self, off: t.Sequence[str] = ()) -> None:
         """The bad release runs, nothing is left of an earlier case, all workers but those in off run."""
+        self.root("systemctl stop 'lastgood-*.timer' 'lastgood-*.service'")
         self.root(
             "rm -rf /var/lib/lastgood/* /var/www/chom/.git/lastgood; find /tmp /home/deploy -name '.lastgood-*' -prune -exec rm -rf {} +"
         )

@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--playbook", choices=matrix.PLAYBOOKS, help="only this kind of rollback")
     parser.add_argument("--go-on", action="store_true", help="leave out the cases that build/faults.json has; keep what it says")
     parser.add_argument("--minutes", type=float, help="begin no case after so many minutes; --go-on goes on from there")
+    parser.add_argument("--document", action="store_true", help="only write docs/faults.md anew from build/faults.json")
     parser.add_argument("--list", action="store_true", help="show the cases and end")
     parser.add_argument("--hosts", default="faults", metavar="PREFIX", help="how the test hosts' names begin")
     return parser
@@ -117,6 +118,9 @@ def main() -> int:
     cases = matrix.chosen(matrix.core() if options.core else matrix.whole(), options.only, options.playbook)
     if options.list:
         print(*cases, f"{len(cases)} cases", sep="\n")
+        return 0
+    if options.document:
+        DOCUMENT.write_text(table.document(json.loads(OUTPUT.read_text()), len(matrix.whole())))
         return 0
     if os.geteuid() != 0:
         print("skipped: test hosts are podman containers started as root, and this is not root")

@@ -118,6 +118,8 @@ def hold(signals: signal.Signals, processes: t.Sequence[int]) -> None:
 
 def arrived(order: t.Mapping[str, t.Any], journal: Journal) -> bool:
     if order["lock"]:
+        if os.path.exists(f"{ROOT}/lock.guard"):  # made right before the lock, which is there for milliseconds before the journal is
+            wait_for_file(f"{ROOT}/lock")
         return os.path.exists(f"{ROOT}/lock")
     return journal.read() and journal.index(order) is not None
 
