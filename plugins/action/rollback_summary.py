@@ -77,7 +77,9 @@ def _lock(status: dict[str, t.Any]) -> t.Iterator[str]:
     else:
         word = "counts as alive until" if lock.get("alive") else "counts as dead since"
         yield f"lock: held by {lock.get('actor')} since {lock.get('since')} (run {lock.get('run')}), {word} {lock.get('expires')}"
-        if not status.get("watched"):
+        if status.get("left_over"):
+            yield "NEXT: ansible-playbook playbooks/abort.yml   # give the lock back: its run was cut off before it began, or after it was closed"
+        elif not status.get("watched"):
             yield "NOBODY WATCHES this run: no dead-man timer is armed on this host (it could not be, or the host was started anew)"
     if frozen is not None:
         yield f"frozen for deployments until {frozen.get('expires')}: run {frozen.get('run')} rolled back, {frozen.get('reason')}"

@@ -20,6 +20,7 @@ from ._clock import utc
 from ._errors import RollbackError
 
 _GUARD_SECONDS = 5
+_OPENING_SECONDS = 3  # between taking the lock and recording that a run has begun there are milliseconds
 LEASE = 300  # seconds without a sign of life after which a run counts as dead, unless its lock says otherwise
 WATCH = "dead-man timer"
 
@@ -309,6 +310,35 @@ def release(folder: Folder, run: str) -> bool:
             return False
         os.unlink(folder.lock)
     return True
+
+
+def left_over(folder: Folder) -> str | None:
+    """The run whose lock is there although it has nothing left to do: it was cut off before its record was begun, or after it was closed."""
+    run = (holder(folder) or {}).get("run")
+    if not isinstance(run, str) or not run or os.path.basename(run) != run:
+        return None
+    last = read_json(folder.last_run) or {}
+    goes_on = last.get("run") == run and "closed" not in last
+    try:
+        recent = time.time() - os.stat(folder.lock).st_mtime < _OPENING_SECONDS
+    except FileNotFoundError:
+        return None
+    return None if goes_on or recent or _began_a_step(folder, run, last) else run
+
+
+def _began_a_step(folder: Folder, run: str, last: t.Mapping[str, t.Any]) -> bool:
+    """Whether a run that is not the last one did anything at all."""
+    found = _journal.read(folder.run(run)) if last.get("run") != run else None
+    return found is not None and (found.broken is not None or any(entry.get("event") == "intent" for entry in found.entries))
+
+
+def give_back(folder: Folder, run: str) -> bool:
+    """Give back a lock that was left over; not one that became somebody else's meanwhile."""
+    if (holder(folder) or {}).get("run") != run:
+        return False
+    if left_over(folder) != run:
+        raise locked(folder, holder(folder))
+    return release(folder, run)
 
 
 def unfinished(last: t.Mapping[str, t.Any] | None) -> bool:

@@ -13,7 +13,7 @@ from ._freeze import frozen
 from ._git import Repository
 from ._journal import phases, read
 from ._restore_point import listed
-from ._run import Folder, holder, lease, read_json, sign_of_life, unfinished
+from ._run import Folder, holder, lease, left_over, read_json, sign_of_life, unfinished
 from ._units import Systemd
 from ._versions import newest_release
 
@@ -32,6 +32,7 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "maintenance": _in_maintenance(runner, application),
         "units": _units(runner, application),
         "lock": None if held is None else {**held, **lease(folder, held)},
+        "left_over": left_over(folder),
         "watched": None if held is None else armed(runner, application["name"]),
         "freeze": frozen(folder),
         "last_run": last,

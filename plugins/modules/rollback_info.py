@@ -72,6 +72,10 @@ freeze:
   description: Why, since when and until when the application is frozen for deployments; null when it is not.
   returned: success
   type: dict
+left_over:
+  description: The run whose lock is there although it has nothing left to do; null when there is none.
+  returned: success
+  type: str
 last_run:
   description: The record of the last run; null when there was none.
   returned: success

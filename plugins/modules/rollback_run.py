@@ -45,9 +45,11 @@ options:
     description: Id of the run; letters, digits, C(_) and C(-). Required unless O(state=unfrozen).
     type: str
   state:
-    description: Whether the run begins or ends, or whether the application may be deployed again.
+    description:
+      - Whether the run begins or ends, or whether the application may be deployed again.
+      - V(released) gives back the lock of a run that has nothing left to do, since it was cut off before it began or after it was closed.
     type: str
-    choices: [opened, closed, unfrozen]
+    choices: [opened, closed, unfrozen, released]
     required: true
   facts:
     description: What to record about the run (actor, controller, reason, incident, severity, from, target and so on). No secrets.
@@ -226,7 +228,21 @@ from ..module_utils._errors import RollbackError
 from ..module_utils._freeze import freeze, frozen, lift
 from ..module_utils._journal import text_of
 from ..module_utils._ledger import conclude_run
-from ..module_utils._run import Folder, acquire, amended, closed, closing, holder, locked, opened, read_json, release, timer_at_work
+from ..module_utils._run import (
+    Folder,
+    acquire,
+    amended,
+    closed,
+    closing,
+    give_back,
+    holder,
+    left_over,
+    locked,
+    opened,
+    read_json,
+    release,
+    timer_at_work,
+)
 from ..module_utils._watch import disarm
 from ..module_utils._wiring import conclude
 
@@ -244,6 +260,8 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         for problem in result.get("problems", []):
             module.warn(problem)
         return result
+    if options["state"] == "released":
+        return _release(runner, folder, options, check_mode=module.check_mode)
     result = _open(runner, folder, options, check_mode=module.check_mode)
     if result.get("watched") is False:
         module.warn(
@@ -263,6 +281,20 @@ def _unfreeze(runner: Runner, folder: Folder, options: dict[str, t.Any], *, chec
         if holder(folder) is None:
             remove(runner, options)
     return {"changed": found is not None, "freeze": found}
+
+
+def _release(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    run = options["run"]
+    if check_mode or (holder(folder) or {}).get("run") != run:
+        return {"changed": left_over(folder) == run}
+    record = read_json(folder.record(run)) or {}
+    if os.path.isdir(folder.run(run)) and "closed" not in record:
+        closed(folder, run, "aborted", {"state": "It was cut off before it began."})
+    changed = give_back(folder, run)
+    forget(folder, run)
+    if options["deploy_path"] and frozen(folder) is None:
+        remove(runner, options)
+    return {"changed": changed}
 
 
 def _close(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
@@ -401,7 +433,7 @@ def main() -> None:
             "application": {"type": "str", "required": True},
             "state_directory": {"type": "path", "default": "/var/lib/lastgood"},
             "run": {"type": "str"},
-            "state": {"type": "str", "choices": ["opened", "closed", "unfrozen"], "required": True},
+            "state": {"type": "str", "choices": ["opened", "closed", "unfrozen", "released"], "required": True},
             "facts": {"type": "dict", "default": {}},
             "targets": {"type": "dict", "default": {}},
             "take_over": {"type": "str"},
@@ -415,7 +447,7 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "outcome": {"type": "str", "choices": ["rolled_back", "nothing_to_do", "held", "refused", "failed", "undone", "aborted"]},
         },
-        required_if=[("state", "opened", ["run"]), ("state", "closed", ["run", "outcome"])],
+        required_if=[("state", "opened", ["run"]), ("state", "closed", ["run", "outcome"]), ("state", "released", ["run"])],
         supports_check_mode=True,
     )
     conclude(module, _work)

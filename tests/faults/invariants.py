@@ -70,7 +70,7 @@ def status_lies(said: str, seen: Seen, afterwards: Seen) -> list[str]:
         held = json.loads(seen["lock"] or "{}")
         expected[f"(run {held.get('run')})" if held else "lock: held"] = "the lock"
     lies = [f"{what}: {text!r} is not said" for text, what in expected.items() if text not in words]
-    if ("playbooks/resume.yml" in words) != unfinished(seen):
+    if ("playbooks/abort.yml" in words) != unfinished(seen):
         lies.append(f"it is {'un' if unfinished(seen) else ''}finished, which is not said")
     for name, state in seen["units"].items():
         settled = state == afterwards["units"][name] and state in ("active", "inactive", "failed")
@@ -107,6 +107,8 @@ def as_claimed(seen: Seen) -> bool:
     """Whether what is checked out is what the record of the last run says."""
     last = last_run(seen)
     outcome = last.get("outcome")
+    if not last:  # no run came as far as to be recorded
+        return version_of(seen) == BAD_VERSION
     if outcome in ("rolled_back", "undone"):
         return bool(seen["head"] == last["to_commit"])
     if outcome == "aborted" or (outcome == "failed" and "still runs" in last.get("state", "")):

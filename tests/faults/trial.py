@@ -232,7 +232,7 @@ class Trial:
             "workers_exact": invariants.workers_exact(seen, off),
             "version_as_claimed": invariants.as_claimed(seen) and not seen["changed"],
             "lock_free": seen["lock"] is None and seen["waiting"] is None,
-            "journal_intact": bool(seen["journals"]) and not problems,
+            "journal_intact": (bool(seen["journals"]) or not seen["last_run"]) and not problems,  # no run, no journal
             "visitors_spared": self._fault.lasts or invariants.visitors_spared(in_time),
             "no_secret": not self._secrets_found(began),
         }

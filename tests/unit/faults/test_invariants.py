@@ -129,7 +129,7 @@ def lies(said: str, **changes: t.Any) -> list[str]:
 
 def test_a_true_status_is_true() -> None:
     assert lies(STATUS) == []
-    held = f"runs v1.2.3 ({HEAD[:12]}), CLOSED to users\nunits: w.service inactive (dead)\nlock: held by root (run r1)\nNEXT: playbooks/resume.yml"
+    held = f"runs v1.2.3 ({HEAD[:12]}), CLOSED to users\nunits: w.service inactive (dead)\nlock: held by root (run r1)\nNEXT: playbooks/abort.yml"
     assert lies(held, down=True, lock=HELD, units={"w.service": "inactive"}) == []
 
 

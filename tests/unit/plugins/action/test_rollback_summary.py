@@ -115,3 +115,10 @@ def test_probes_are_listed_with_what_they_found(act: t.Any) -> None:
     assert second.startswith("FAILED")
     assert second.endswith("status 500")
     assert third.startswith("WARN")
+
+
+def test_a_lock_that_was_left_over_can_be_given_back() -> None:
+    lock = {"actor": "on-call", "since": "now", "run": "r1", "alive": False, "expires": "earlier"}
+    held, hint = rollback_summary._lock({"lock": lock, "left_over": "r1", "watched": False})
+    assert "run r1" in held
+    assert hint.startswith("NEXT: ansible-playbook playbooks/abort.yml")

@@ -221,3 +221,48 @@ class Leases(RuleBasedStateMachine):
 
 TestLeases = Leases.TestCase
 TestLeases.settings = hypothesis.settings(max_examples=150, stateful_step_count=25)
+
+
+# Locks that were left over
+
+
+def lock_only(tmp_path: pathlib.Path, run: str = "r1") -> Folder:
+    found = Folder(str(tmp_path / "cut_off"))
+    found.create()
+    _run.acquire(found, {"run": run, "actor": run}, take_over=None)
+    let_pass(found, SECONDS)
+    return found
+
+
+def test_a_run_that_was_cut_off_before_it_was_recorded_left_its_lock(tmp_path: pathlib.Path) -> None:
+    found = lock_only(tmp_path)
+    assert _run.left_over(found) == "r1"
+    assert _run.give_back(found, "r1")
+    assert _run.holder(found) is None
+    assert not _run.give_back(found, "r1")
+
+
+def test_a_run_that_is_just_beginning_did_not(tmp_path: pathlib.Path) -> None:
+    found = lock_only(tmp_path)
+    os.utime(found.lock)
+    assert _run.left_over(found) is None
+    with pytest.raises(RollbackError, match="Another rollback holds the lock"):
+        _run.give_back(found, "r1")
+
+
+def test_a_run_that_was_cut_off_after_it_was_closed_left_its_lock(folder: Folder) -> None:
+    let_pass(folder, SECONDS)
+    assert _run.left_over(folder) is None
+    _run.closed(folder, "r1", "rolled_back", {})
+    assert _run.left_over(folder) == "r1"
+
+
+def test_a_run_that_did_something_is_not_left_over_whatever_is_recorded_last(tmp_path: pathlib.Path) -> None:
+    found = lock_only(tmp_path)
+    _run.opened(found, {"run": "r1"})
+    os.unlink(found.last_run)
+    let_pass(found, SECONDS)
+    assert _run.left_over(found) == "r1"  # only opened
+    work(found, "r1", {"id": 1, "began": 0})
+    let_pass(found, SECONDS)
+    assert _run.left_over(found) is None

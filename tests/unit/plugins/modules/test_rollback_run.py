@@ -386,3 +386,16 @@ def test_a_damaged_record_is_named(run: Run, state: pathlib.Path) -> None:
     run("opened")
     (state / "chom/last_run.json").write_text("{")
     assert "last_run.json cannot be read" in run("closed")["msg"]
+
+
+def test_a_lock_that_was_left_over_is_given_back(run: Run, state: pathlib.Path) -> None:
+    assert not run("released")["changed"]
+    run("opened")
+    assert "Another rollback holds the lock" in run("released")["msg"]  # it may be about to do something
+    (state / "chom/last_run.json").unlink()
+    os.utime(state / "chom/lock", (1, 1))
+    assert run("released", check=True)["changed"]
+    assert run("released")["changed"]
+    assert not (state / "chom/lock").exists()
+    assert read(state / f"chom/runs/{RUN}/run.json")["outcome"] == "aborted"
+    assert not run("released", run=OTHER)["changed"]
