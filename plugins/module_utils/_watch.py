@@ -228,7 +228,9 @@ def disarm(runner: Runner, application: str) -> bool:
 
 def _say(level: str, text: str) -> None:
     """Into the systemd journal, which is where a unit's output goes."""
-    print(f"<{ {'crit': 2, 'warning': 4}[level] }>{text}", flush=True)
+    number = {"crit": 2, "warning": 4}[level]
+    sys.stdout.write(f"<{number}>{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -237,7 +239,7 @@ def main() -> None:
         look(Folder(root), Runner(t.cast("AnsibleModule", _Programs())), _say)
     except RollbackError as error:
         _say("crit", f"The dead-man timer of {os.path.basename(root)} cannot do its work: {error.message}")
-        sys.exit(1)
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Starting Python and importing what modules need takes most of the time of a module that does little. This module leaves a process of the
     user of the connection behind that has done so already. The other modules of this collection then run in copies of it, one process each.
-  - It listens on a socket in a folder of the user's home that only this user can enter, and ends by itself when it was not used for a while.
+  - It listens on a socket in a folder of its own that only this user can enter, and ends by itself when it was not used for a while.
   - Where Ansible keeps an ssh connection open (C(ControlPersist)) and the host allows it (C(AllowStreamLocalForwarding), the default of sshd), that
     connection leads to the socket directly, so that no task has to start a command on the host.
   - Nothing else changes. When the process is gone, cannot be used (C(become), C(async), C(environment), no pipelining), or was never there, modules
@@ -30,6 +30,10 @@ attributes:
     support: none
     details: Each call leaves a process of its own behind, which ends by itself.
 options:
+  home:
+    description: Where it makes its folder. Nobody but the user of the connection may be able to write there.
+    type: path
+    default: "~"
   idle:
     description: Seconds without a module after which the process ends.
     type: float
@@ -63,7 +67,6 @@ ansible_facts:
       sample: /home/deploy/.lastgood-x3k2m9_q/socket
 """
 
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -74,12 +77,13 @@ from ..module_utils._wiring import conclude
 
 
 def _work(module: AnsibleModule, _runner: Runner) -> dict[str, t.Any]:
-    return {"changed": False, "ansible_facts": {"lastgood_session": begin(os.path.expanduser("~"), **module.params)}}
+    return {"changed": False, "ansible_facts": {"lastgood_session": begin(**module.params)}}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "home": {"type": "path", "default": "~"},
             "idle": {"type": "float", "default": 120.0},
             "users": {"type": "list", "elements": "str", "default": []},
             "sources": {"type": "dict", "default": {}, "no_log": True},

@@ -89,12 +89,16 @@ def test_when_nobody_waits_any_more_all_is_as_always(monkeypatch: pytest.MonkeyP
     assert Recorded(monkeypatch)(str(tmp_path / "socket")) == {"as_always": True}
 
 
+def _hang_up(listener: socket.socket) -> None:
+    listener.accept()[0].close()
+
+
 def test_somebody_who_does_not_greet_is_not_told_anything(monkeypatch: pytest.MonkeyPatch, session: str) -> None:
     os.remove(session)
     with socket.socket(socket.AF_UNIX) as impostor:
         impostor.bind(session)
         impostor.listen()
-        threading.Thread(target=lambda: impostor.accept()[0].close(), daemon=True).start()
+        threading.Thread(target=_hang_up, args=(impostor,), daemon=True).start()
         assert Recorded(monkeypatch)(session) == {"as_always": True}
 
 

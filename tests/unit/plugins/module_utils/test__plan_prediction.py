@@ -59,7 +59,9 @@ def written(folder: pathlib.Path, name: str, entries: t.Iterable[dict[str, t.Any
     return place
 
 
-def predicted(*runs: list[dict[str, t.Any]], phases: list[str] = PHASES, severity: str = "emergency", watch: int = 0) -> dict[str, t.Any]:
+def predicted(
+    *runs: list[dict[str, t.Any]], phases: t.Sequence[str] = tuple(PHASES), severity: str = "emergency", watch: int = 0
+) -> dict[str, t.Any]:
     found = [sample for sample in map(sample_of, runs) if sample]
     return predict(found, {"severity": severity, "budgets": BUDGETS}, phases, watch)
 
