@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -149,7 +148,12 @@ def rehearse(name: str, case: Case, only: t.Collection[str] = ()) -> None:
 def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
     site = machine.site
     answers = folder / f"{run.name}.answers.jsonl"
-    writing = run.expected not in ("refused", "nothing_to_do", "checked")  # users change the data only where data need not stay the same
+    writing = run.expected not in (
+        "refused",
+        "nothing_to_do",
+        "checked",
+        "recorded",
+    )  # users change the data only where data need not stay the same
     before = machine.state()
     with (
         _webhook(run) as (url, messages),
@@ -261,10 +265,14 @@ def _kill_when_closed(started: tuple[subprocess.Popen[str], pathlib.Path], probe
 
 
 def _kill_when_begun(started: tuple[subprocess.Popen[str], pathlib.Path], machine: Machine, step: str) -> None:
-    """Long before the step after it begins: the step itself is carried out on the host, whoever is gone."""
-    wait = f'until grep -qs \'"step":"{step}"\' /var/lib/lastgood/chom/runs/*/journal.jsonl; do sleep 0.01; done'
-    machine.type(f"timeout {PATIENCE_SECONDS} bash -c {shlex.quote(wait)}")
-    os.killpg(started[0].pid, signal.SIGKILL)
+    """While the step is carried out on the host, which it is whoever is gone; told by a line, since a command's end would be too late."""
+    look = f'until grep -qs \'"step":"{step}"\' /var/lib/lastgood/chom/runs/*/journal.jsonl; do sleep 0.005; done; echo begun; sleep 1'
+    argv = [str(CHOMHOST), "exec", machine.name, "--", "timeout", str(PATIENCE_SECONDS), "bash", "-c", look]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as watcher:
+        said = watcher.stdout.readline() if watcher.stdout else ""
+        os.killpg(started[0].pid, signal.SIGKILL)
+    if said.strip() != "begun":
+        raise RuntimeError(f"the step {step} was never begun")
 
 
 def _kill_when_said(started: tuple[subprocess.Popen[str], pathlib.Path], words: str) -> None:
