@@ -119,7 +119,7 @@ def seen(machine: Machine) -> dict[str, t.Any]:
     return {
         "status": answer.status,
         "version": answer.version,
-        "commit": machine.type("git -c safe.directory='*' -C /var/www/chom describe --tags --exact-match 2>&1 || true").strip(),
+        "commit": machine.type("git -c safe.directory='*' -C /var/www/chom describe --tags --always").strip(),
         "closed": machine.type("ls /var/www/chom/storage/framework").split().count("down") == 1,
         "workers": int(machine.type("systemctl list-units --no-legend --state=active 'chom-queue-*.service' | wc -l")),
         "locked": machine.type(f"[ -e {state}/lock ] && echo locked || echo free").strip() == "locked",

@@ -61,6 +61,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         host = result._host.get_name()
+        if result._task.action == _LOCKING:  # whether it took the lock before it was lost nobody knows
+            self._begun.add(host)
         what = "the connection was lost at" if host in self._begun else "it could not be reached at"
         left = (
             "What was closed stays closed; a step that was going on there may still end."

@@ -16,7 +16,7 @@ from ._depot import KEPT, Depot
 from ._errors import CommandError, RollbackError
 from ._git import Repository
 from ._switching import switch_files
-from ._versions import check_target, looks_like_commit, newest_release
+from ._versions import check_target, looks_like_commit, name_of
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -198,8 +198,7 @@ def owner(path: str) -> str:
 
 
 def describe(repository: Repository, switch: Switch) -> dict[str, t.Any]:
-    names = [tag for tag, commit in repository.tags().items() if commit == switch.running.commit]
-    before = newest_release(names) or (sorted(names)[0] if names else switch.running.commit[:12])
+    before = name_of(switch.running.commit, repository.tags())
     return {
         "switch": {
             "from_commit": switch.running.commit,

@@ -15,6 +15,7 @@ from ._database_credentials import from_dotenv
 from ._dotenv import parse
 from ._errors import CommandError, RollbackError
 from ._git import Repository, WorkTree
+from ._ledger import Ledger
 from ._ledger import read as read_ledger
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._plan_digest import covered, digest_of
@@ -141,12 +142,15 @@ def _choose(repository: Repository, request: Request, folder: Folder, running: W
         )
     if last is not None and _left_open(last, running):
         return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
-    return _by_ledger(repository, folder, running) or _by_tags(repository, folder, running, request.application["releases"]["pattern"])
+    ledger = read_ledger(folder.root)
+    return _by_ledger(repository, folder, ledger, running) or _by_tags(
+        repository, ledger, running, request.application["releases"]["pattern"]
+    )
 
 
-def _by_ledger(repository: Repository, folder: Folder, running: WorkTree) -> Choice | None:
+def _by_ledger(repository: Repository, folder: Folder, ledger: Ledger, running: WorkTree) -> Choice | None:
     """The last good version; None where no version was ever verified."""
-    found, passed_over = last_good(repository, folder, running.commit)
+    found, passed_over = last_good(repository, folder, ledger, running.commit)
     if found is None and passed_over:
         raise RollbackError(
             f"No verified version can be gone back to on this host: {'; '.join(passed_over)}.",
@@ -160,9 +164,8 @@ def _by_ledger(repository: Repository, folder: Folder, running: WorkTree) -> Cho
     return Choice(name, f"{why}; PASSED OVER: {'; '.join(passed_over)}" if passed_over else why)
 
 
-def _by_tags(repository: Repository, folder: Folder, running: WorkTree, pattern: str) -> Choice:
+def _by_tags(repository: Repository, ledger: Ledger, running: WorkTree, pattern: str) -> Choice:
     """Where nobody ever said which version was good: the release before, unless it is known to be bad."""
-    ledger = read_ledger(folder.root)
     tags = repository.tags(merged_into=running.commit)
     bad = sorted(tag for tag, commit in tags.items() if commit != running.commit and ledger.known_bad(commit))
     choice = choose_previous({tag: commit for tag, commit in tags.items() if tag not in bad}, running.commit, pattern)

@@ -26,7 +26,7 @@ from ._ledger import compact
 from ._migrations import applied
 from ._run import Folder, make_private, read_json, write_json
 from ._units import Systemd
-from ._versions import newest_release
+from ._versions import name_of
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -58,13 +58,12 @@ def look(runner: Runner, application: Application) -> tuple[Manifest, dict[str, 
         )
     units = _units(runner, application)
     texts = _texts(runner, application, [name for unit in units.values() for name in unit.files])
-    names = [name for name, commit in repository.tags().items() if commit == tree.commit]
     locks = repository.contents([f"{tree.commit}:{name}" for name in LOCK_FILES])
     files = {path: _described(runner, application, path, text) for path, text in texts.items()}
     manifest = {
         "application": application["name"],
         "commit": tree.commit,
-        "version": newest_release(names, application["releases"]["pattern"]) or next(iter(sorted(names)), tree.commit[:12]),
+        "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
         "lock_files": {name.partition(":")[2]: _digest(text) for name, text in locks.items()},
         "migrations": sorted(held.name for held in applied(runner, _credentials(runner, application))),
         "files": files,
@@ -232,10 +231,10 @@ def _forget_old(folder: Folder) -> None:
 # Which one to go back to
 
 
-def last_good(repository: Repository, folder: Folder, running: str) -> tuple[Point | None, list[str]]:
+def last_good(repository: Repository, folder: Folder, ledger: _ledger.Ledger, running: str) -> tuple[Point | None, list[str]]:
     """The verified version that ran last, is not bad, does not run now and is intact; and those that were passed over, with the reason."""
     passed_over: list[str] = []
-    for point in _ledger.read(folder.root).trusted().candidates(running):
+    for point in ledger.trusted().candidates(running):
         trouble = trouble_of(repository, folder, point)
         if trouble is None:
             return point, passed_over
@@ -253,7 +252,7 @@ def trouble_of(repository: Repository, folder: Folder, point: Point) -> str | No
 def listed(repository: Repository, folder: Folder) -> dict[str, t.Any]:
     """The ledger with what can be said about it now."""
     ledger = _ledger.read(folder.root)
-    chosen, passed_over = (None, []) if ledger.broken else last_good(repository, folder, repository.work_tree().commit)
+    chosen, passed_over = (None, []) if ledger.broken else last_good(repository, folder, ledger, repository.work_tree().commit)
     return {
         "restore_points": [{**point.as_result(), "trouble": trouble_of(repository, folder, point)} for point in reversed(ledger.points)],
         "last_good": chosen.as_result() if chosen else None,

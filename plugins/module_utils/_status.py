@@ -15,7 +15,7 @@ from ._journal import phases, read
 from ._restore_point import listed
 from ._run import Folder, holder, lease, left_over, read_json, sign_of_life, unfinished
 from ._units import Systemd
-from ._versions import newest_release
+from ._versions import name_of
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -60,10 +60,8 @@ def _journal_state(folder: Folder, last: t.Mapping[str, t.Any] | None) -> dict[s
 def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     repository = Repository(runner, application["path"], application["user"])
     tree = repository.work_tree()
-    names = [name for name, commit in repository.tags().items() if commit == tree.commit]
-    version = newest_release(names, application["releases"]["pattern"]) or next(iter(sorted(names)), None)
     return {
-        "version": version or tree.commit[:12],
+        "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
         "commit": tree.commit,
         "branch": tree.branch,
         "changed_files": list(tree.changed_files),

@@ -54,6 +54,12 @@ def newest_release(tags: t.Iterable[str], pattern: str = RELEASE_PATTERN) -> str
     return max(keyed)[1] if keyed else None
 
 
+def name_of(commit: str, tags: t.Mapping[str, str], pattern: str = RELEASE_PATTERN) -> str:
+    """What people call a commit: its newest release tag, or another tag, or its first letters."""
+    names = [tag for tag, at in tags.items() if at == commit]
+    return newest_release(names, pattern) or min(names, default=commit[:12])
+
+
 def choose_previous(
     ancestor_tags: t.Mapping[str, str],
     running: str,
