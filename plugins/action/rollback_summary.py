@@ -8,8 +8,6 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-_SHOWN = 5
-
 
 class ActionModule(ActionBase):
     """Shows a status or a gate to the person who started the run."""
@@ -59,11 +57,13 @@ def _ledger(found: dict[str, t.Any]) -> t.Iterator[str]:
         return
     if not found["restore_points"]:
         yield "ledger: empty; playbooks/restore_point.yml records what runs (see the guide: deployments should call it)"
+        for each in found.get("discovered", []):
+            yield f"  seems to have run: {each['version']:<12} since {each['since']} ({each['sure']}: {each['why']})"
         return
     good = found["last_good"]
     yield f"last good: {good['version']} (ran since {good['since']}, {good['id']})" if good else "last good: none is verified"
     yield from (f"passed over: {line}" for line in found["passed_over"])
-    for point in found["restore_points"][:_SHOWN]:
+    for point in found["restore_points"]:
         last = point["history"][-1]
         why = f": {last['reason']}" if last.get("reason") else ""
         trouble = f" - CANNOT BE GONE BACK TO: {point['trouble']}" if point["trouble"] else ""

@@ -249,12 +249,14 @@ def trouble_of(repository: Repository, folder: Folder, point: Point) -> str | No
     return damage(folder, point)
 
 
-def listed(repository: Repository, folder: Folder) -> dict[str, t.Any]:
-    """The ledger with what can be said about it now."""
+def listed(repository: Repository, folder: Folder, newest: int | None = None) -> dict[str, t.Any]:
+    """The ledger, or its newest entries, with what can be said about it now."""
     ledger = _ledger.read(folder.root)
     chosen, passed_over = (None, []) if ledger.broken else last_good(repository, folder, ledger, repository.work_tree().commit)
     return {
-        "restore_points": [{**point.as_result(), "trouble": trouble_of(repository, folder, point)} for point in reversed(ledger.points)],
+        "restore_points": [
+            {**point.as_result(), "trouble": trouble_of(repository, folder, point)} for point in ledger.points[::-1][:newest]
+        ],
         "last_good": chosen.as_result() if chosen else None,
         "passed_over": passed_over,
         "broken": ledger.broken,

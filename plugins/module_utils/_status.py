@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ._dead_man import armed
+from ._discovery import discover
 from ._freeze import frozen
 from ._git import Repository
 from ._journal import phases, read
@@ -19,6 +20,9 @@ from ._versions import name_of
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+
+
+_NEWEST = 5
 
 
 def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -39,8 +43,14 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "unfinished": unfinished(last),
         "journal": _journal_state(folder, last),
         "workers_waiting": sorted((remembered or {}).get("units", [])),
-        "ledger": listed(Repository(runner, application["path"], application["user"]), folder),
+        "ledger": _ledger(Repository(runner, application["path"], application["user"]), folder, application["releases"]["pattern"]),
     }
+
+
+def _ledger(repository: Repository, folder: Folder, pattern: str) -> dict[str, t.Any]:
+    """Its newest entries; where there are none, what seems to have run before there was a ledger."""
+    found = listed(repository, folder, _NEWEST)
+    return found if found["restore_points"] else {**found, "discovered": discover(repository, None, pattern)[:_NEWEST]}
 
 
 def _journal_state(folder: Folder, last: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:

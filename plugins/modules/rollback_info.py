@@ -106,7 +106,9 @@ journal:
       type: dict
       sample: {step: git_version_switch switched, at: "2026-11-22T03:15:09.120Z", seconds_ago: 4.2, at_work: false}
 ledger:
-  description: The ledger, as M(lastgood.rollback.restore_point_info) returns it.
+  description:
+    - The newest entries of the ledger, as M(lastgood.rollback.restore_point_info) returns them. Where there are none, C(discovered) is what seems to
+      have run before.
   returned: success
   type: dict
 workers_waiting:

@@ -92,10 +92,23 @@ def test_a_status_without_a_history(act: t.Any) -> None:
         "lock": None,
         "last_run": None,
         "unfinished": False,
-        "ledger": {"restore_points": [], "last_good": None, "passed_over": [], "broken": None},
+        "ledger": {
+            "restore_points": [],
+            "last_good": None,
+            "passed_over": [],
+            "broken": None,
+            "discovered": [{"version": "v1.2.2", "since": "may", "sure": "likely", "why": "it was checked out for 4 days"}],
+        },
     }
     text = shown(act, status=status)
-    for word in ("open to users", "all 1 active", "lock: free", "ledger: empty", "none is recorded"):
+    for word in (
+        "open to users",
+        "all 1 active",
+        "lock: free",
+        "ledger: empty",
+        "v1.2.2       since may (likely: it was checked out for 4 days)",
+        "none is recorded",
+    ):
         assert word in text
 
 
