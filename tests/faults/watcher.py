@@ -99,21 +99,24 @@ class Journal:
         return None
 
 
-def mine() -> list[int]:
-    """The processes that work for the run on this host: those of the connection's user, without ssh's own, and git's."""
-    user, found = pwd.getpwnam("deploy").pw_uid, []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
+def mine() -> t.Iterator[int]:
+    """The processes that work for the run on this host, the newest first: those of the connection's user, without ssh's own, and git's."""
+    user = pwd.getpwnam("deploy").pw_uid
+    for entry in sorted(filter(str.isdigit, os.listdir("/proc")), key=int, reverse=True):
         with contextlib.suppress(OSError), open(f"/proc/{entry}/comm", encoding="utf-8") as file:
             name = file.read().strip()
             if name == "git" or (os.stat(f"/proc/{entry}").st_uid == user and "ssh" not in name):
-                found.append(int(entry))
-    return found
+                yield int(entry)
 
 
-def hold(signals: signal.Signals, processes: t.Sequence[int]) -> None:
+def hold(signals: signal.Signals, processes: t.Iterable[int]) -> list[int]:
+    """Each as soon as it is found, since some moments last a millisecond."""
+    reached = []
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signals)
+            reached.append(process)
+    return reached
 
 
 def arrived(order: t.Mapping[str, t.Any], journal: Journal) -> bool:
@@ -155,8 +158,7 @@ def main() -> None:
         time.sleep(PACE)
     time.sleep(order["delay"])
     wait_for_file(order["appears"])
-    held = mine()
-    hold(signal.SIGSTOP, held)
+    held = hold(signal.SIGSTOP, mine())
     ahead = passed_by(order, journal)
     process = (journal.lines[-1].get("process") or {}).get("id") if journal.lines else None
     done = subprocess.run(["bash", "-euc", order["script"]], capture_output=True, text=True, check=False)
