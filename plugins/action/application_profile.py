@@ -31,7 +31,8 @@ class ActionModule(ActionBase):
             application = normalised(profile)
         except RollbackError as error:
             return {"failed": True, **error.as_result()}
-        application["notify"].pop("webhook_url")  # a secret: the notification reads it where it is declared
+        application["notify"].pop("webhook_url")  # secrets: what needs them reads them where they are declared
+        application["database"]["administrator"].pop("password")
         severity = str(self._task.args.get("severity", "rollback"))
         identity = _identity(severity, application["name"], task_vars or {}, self._task.args)
         facts = {"rollback_profile": application, "rollback_identity": identity}

@@ -9,7 +9,14 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import LOST, judge, next_commands, on_top, together
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import (
+    LOST,
+    Verdict,
+    judge,
+    next_commands,
+    on_top,
+    together,
+)
 
 
 class ActionModule(ActionBase):
@@ -28,12 +35,15 @@ class ActionModule(ActionBase):
         steps = on_top(origin, wanted["steps"]) if origin else wanted["steps"]
         before = origin.get("from_version", plan["from_version"])
         undo = wanted.get("on_failed_gate") == "undo"
-        lost = result.get("lost_lock")
-        verdict = LOST if lost else judge(steps, plan["target"], before, undo=undo)
-        if others and not lost:
+        verdict = _without_judging(result)
+        commands = []
+        if verdict is None:
+            verdict = judge(steps, plan["target"], before, undo=undo)
             found = {host: _steps(wanted, known) for host, known in others.items()}
-            verdict = together(verdict, {host: judge(each, plan["target"], before, undo=undo) for host, each in found.items()})
-        commands = [] if lost else next_commands(verdict, wanted["playbook"], plan["target"], before, _decisions(plan))
+            if found:
+                verdict = together(verdict, {host: judge(each, plan["target"], before, undo=undo) for host, each in found.items()})
+            again = plan.get("command", "")
+            commands = next_commands(verdict, wanted["playbook"], plan["target"], before, _decisions(plan), again)
         own = result.get("next_command")
         failure = {
             **dataclasses.asdict(verdict),
@@ -50,6 +60,13 @@ class ActionModule(ActionBase):
         mine = task_vars.get("inventory_hostname")
         # not those of the batch: after a failure elsewhere Ansible no longer counts the hosts on which nothing failed
         return {host: task_vars["hostvars"][host] for host in task_vars.get("ansible_play_hosts_all", []) if host != mine}
+
+
+def _without_judging(result: t.Mapping[str, t.Any]) -> Verdict | None:
+    """What is clear from the failure alone: the run lost its lock, or nobody agreed to what it would take away."""
+    if result.get("lost_lock"):
+        return LOST
+    return Verdict("refused", result["state"]) if result.get("refused") else None
 
 
 def _steps(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

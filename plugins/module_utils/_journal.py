@@ -148,8 +148,12 @@ def at_work(entries: t.Sequence[Entry]) -> Entry | None:
 _PHASES = {
     "git_version_switch prepared": "prepare",
     "db_backup": "protect",
+    "db_restore beside": "restore beside",
+    "data_loss": "count loss",
     "service_group stopped": "quiesce writers",
     "laravel_maintenance down": "close traffic",
+    "db_restore swapped": "swap database",
+    "db_restore returned": "return database",
     "db_migration down": "migrate down",
     "git_version_switch switched": "switch code",
     "db_migration up": "migrate up",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import typing as t
 from dataclasses import dataclass, field
 
@@ -22,10 +23,10 @@ from ._plan_digest import covered, digest_of
 from ._probes import ProbeError
 from ._probes_redis import probe_from
 from ._probes_units import full_name, is_pattern
-from ._restore_point import last_good
+from ._restore_point import last_good, recorded_backup
 from ._run import Folder, free_bytes, read_json, unfinished
 from ._units import Systemd
-from ._versions import Choice, choose_previous
+from ._versions import Choice, choose_previous, name_of
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -48,6 +49,7 @@ class Request:
     local_changes: str
     backup: bool
     details: bool = False  # whether problems are part of the plan, instead of a refusal
+    database: dict[str, t.Any] | None = None  # which backup to go back to; without it the database stays as it is
 
 
 @dataclass
@@ -93,12 +95,13 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     switch = survey(runner, repository, choice.target, commit, running)
     pending = _pending(runner, application, folder, last, running)
     findings = Findings()
-    schema = findings.check("database", lambda: _schema(runner, request, repository, switch))
-    migrations = schema[0] if schema else None
-    if schema:
-        findings.check("migrations", lambda: _refuse_migrations(runner, request, switch, *schema))
+    database = None
+    if request.database is not None:
+        names = _names_of_version(repository, running.commit, running.commit)
+        database = findings.check("backup", lambda: _backup(request, folder, commit, names))
+    migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
-    units = _check_host(runner, request, repository, switch, findings) if switch.needed or pending else {}
+    units = _check_host(runner, request, repository, switch, findings) if switch.needed or pending or database else {}
     if not request.details:
         findings.refuse()
     plan = {
@@ -109,8 +112,9 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "reason": choice.reason,
         "to_commit": commit,
         "from_commit": running.commit,
-        "nothing_to_do": not (switch.needed or pending or findings.problems or (migrations and migrations["down"])),
+        "nothing_to_do": not (switch.needed or pending or findings.problems or database or (migrations and migrations["down"])),
         "pending": pending,
+        "database": database,
         "migrations": migrations,
         "local_changes": request.local_changes,
         "backup": request.backup and bool(application["backup"]["directory"]),
@@ -121,7 +125,63 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "refusals": [problem.as_result() for problem in findings.problems],
     }
     covers = covered(plan, switch, application, units)
+    if database:
+        covers["database"] = {"backup": database["backup"]["id"], "sha256": database["backup"]["sha256"], "tables": database["tables"]}
+        plan["command"] = _command(request, plan)
     return {**plan, "covers": covers, "digest": digest_of(covers)}
+
+
+def _backup(request: Request, folder: Folder, commit: str, names: t.Collection[str]) -> dict[str, t.Any]:
+    """Which backup, and what speaks against it."""
+    from ._plan_database import choose, compare  # only where it is used: an emergency does not wait for it
+
+    wanted = request.database or {}
+    backup = choose(request.application, wanted, recorded_backup(folder, commit) if request.severity == "full_system" else None)
+    tables = sorted(wanted.get("tables") or [])
+    return {
+        "backup": backup,
+        "tables": tables,
+        "compare": compare(tables, request.application["database"]["loss"]),
+        "of_running_version": backup["application_version"] in names,
+    }
+
+
+def _command(request: Request, plan: t.Mapping[str, t.Any]) -> str:
+    """What somebody types to have exactly this done."""
+    decided = {
+        "target": plan["target"] if request.severity == "full_system" else "",
+        "backup": plan["database"]["backup"]["id"],
+        "tables": ",".join(plan["database"]["tables"]),
+        "migrations": request.migrations if request.migrations != "stop" else "",
+        "local_changes": request.local_changes if request.local_changes != "refuse" else "",
+    }
+    said = " ".join(shlex.join(["-e", f"{name}={value}"]) for name, value in decided.items() if value)
+    return f"ansible-playbook playbooks/{request.severity}_rollback.yml {said}"
+
+
+def _migrations(
+    runner: Runner,
+    request: Request,
+    repository: Repository,
+    switch: Switch,
+    database: dict[str, t.Any] | None,
+    findings: Findings,
+) -> dict[str, t.Any] | None:
+    """What is between the schema that there will be and the target's."""
+    if request.database is not None and database is None:  # no backup fits: that is a problem already
+        return None
+    if database is None or database["tables"]:
+        schema = findings.check("database", lambda: _schema(runner, request, repository, switch))
+        if schema:
+            findings.check("migrations", lambda: _refuse_migrations(runner, request, switch, *schema))
+        return schema[0] if schema else None
+    from ._plan_database import refuse_schema, schema_after
+
+    backup = database["backup"]
+    facts = findings.check("database", lambda: schema_after(backup, switch.target_migrations, request.migrations))
+    if facts:
+        findings.check("migrations", lambda: refuse_schema(backup, request.target or "the running version", facts))
+    return t.cast("dict[str, t.Any] | None", facts)
 
 
 def _choose(repository: Repository, request: Request, folder: Folder, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
@@ -129,6 +189,9 @@ def _choose(repository: Repository, request: Request, folder: Folder, running: W
         return Choice(request.target, "given by the operator")
     if request.target == "":
         raise RollbackError("The target is empty.", next_command="give a release tag or a commit: -e target=v1.2.3")
+    if request.severity == "database" and request.target is None:
+        name = name_of(running.commit, repository.tags(), request.application["releases"]["pattern"])
+        return Choice(name, "it runs, and stays as it is")
     if request.target is None and request.severity != "emergency":
         raise RollbackError(
             "No target was given. Only the emergency rollback chooses one by itself.",

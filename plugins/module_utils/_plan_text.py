@@ -22,6 +22,10 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     )
     yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
     yield from _migrations(plan["migrations"])
+    if plan["database"]:
+        from . import _plan_database  # only where it is used: an emergency does not wait for it
+
+        yield from _plan_database.in_words(plan)
     for name, side in (("only in the running version", "running"), ("only in the target", "target")):
         if plan["config_keys"][side]:
             yield f"configuration keys {name}: {', '.join(plan['config_keys'][side])}"

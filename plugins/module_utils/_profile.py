@@ -19,8 +19,8 @@ from ._versions import RELEASE_PATTERN
 Options = dict[str, dict[str, t.Any]]
 
 PHASES = (
-    "total", "preflight", "plan", "lock", "announce", "prepare", "protect", "close traffic", "quiesce writers", "migrate down",
-    "switch code", "rebuild caches", "start services", "gate", "reopen", "start workers", "watch", "close run", "report",
+    "total", "preflight", "plan", "lock", "announce", "prepare", "protect", "restore beside", "count loss", "close traffic", "quiesce writers",
+    "swap database", "migrate down", "switch code", "migrate up", "rebuild caches", "start services", "gate", "reopen", "start workers", "watch", "close run", "report",
 )  # fmt: skip
 
 _BUDGETS: dict[str, dict[str, int]] = {
@@ -36,6 +36,8 @@ _BUDGETS: dict[str, dict[str, int]] = {
         "reopen": 5,
     },
     "standard": {"total": 900},
+    "database": {"total": 1800},
+    "full_system": {"total": 3600},
 }
 
 
@@ -46,6 +48,13 @@ def _names(**more: t.Any) -> dict[str, t.Any]:
 def _group(options: Options) -> dict[str, t.Any]:
     return {"type": "dict", "default": {}, "apply_defaults": True, "options": options}
 
+
+_COMPARED: Options = {
+    "name": {"type": "str", "required": True},
+    "key": _names(),
+    "timestamp": {"type": "str"},
+    "sums": _names(),
+}
 
 APPLICATION: Options = {
     "name": {"type": "str", "required": True},
@@ -95,6 +104,22 @@ APPLICATION: Options = {
             "engine": {"type": "str", "choices": ["mysql", "sqlite"], "default": "mysql"},
             "directory": {"type": "str"},
             "minimum_free": {"type": "str", "default": "64M"},
+        }
+    ),
+    "database": _group(
+        {
+            "administrator": _group(
+                {
+                    "user": {"type": "str"},
+                    "password": {"type": "str", "no_log": True},
+                    "host": {"type": "str"},
+                    "port": {"type": "int"},
+                    "unix_socket": {"type": "str"},
+                }
+            ),
+            "loss": {"type": "list", "elements": "dict", "default": [], "options": _COMPARED},
+            "transient": _names(),
+            "assertions": _names(),
         }
     ),
     "health": {
@@ -208,6 +233,7 @@ def _fill(ready: dict[str, t.Any]) -> None:
     ready["environment_file"] = ready["environment_file"] or f"{ready['path']}/.env"
     ready["log_file"] = ready["log_file"] or f"{ready['path']}/storage/logs/laravel.log"
     ready["budgets"] = {severity: {**budgets, **ready["budgets"].get(severity, {})} for severity, budgets in _BUDGETS.items()}
+    ready["database"]["loss"] = _without_nothing(ready["database"]["loss"], _COMPARED)
     for name in ("probes", "verify_probes"):
         ready["health"][name] = _without_nothing(ready["health"][name], PROBE["options"])
 

@@ -273,6 +273,16 @@ def compared(runner: Runner, application: Application, name: str) -> dict[str, t
     return _differences(folder, point, *look(runner, application))
 
 
+def recorded_backup(folder: Folder, commit: str) -> str | None:
+    """The database backup that was the newest one when a version was last recorded; None where none is on record."""
+    for point in reversed(_ledger.read(folder.root).trusted().of(commit)):
+        if point.manifest and damage(folder, point) is None:
+            found = (read_json(os.path.join(folder_of(folder, point.id), _MANIFEST)) or {}).get("backup")
+            if found:
+                return str(found["id"])
+    return None
+
+
 # Whether it can be gone back to, and what would be different
 
 

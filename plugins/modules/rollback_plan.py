@@ -36,9 +36,10 @@ options:
     type: dict
     required: true
   severity:
-    description: The kind of rollback.
+    description:
+      - The kind of rollback. With V(database) the code stays as it is and the database goes back, with V(full_system) both do.
     type: str
-    choices: [emergency, standard]
+    choices: [emergency, standard, database, full_system]
     default: standard
   target:
     description: Tag or commit to go to, or V(last_good). Only with O(severity=emergency) may it be left out, which means V(last_good).
@@ -47,8 +48,9 @@ options:
     description:
       - What to do about applied migrations that the target does not know.
       - V(stop) refuses. V(down) plans to take them down before the switch. V(keep) leaves the schema as it is.
+      - V(up) is for O(database), and plans to apply the migrations that the target has and the backup lacks.
     type: str
-    choices: [stop, down, keep]
+    choices: [stop, down, keep, up]
     default: stop
   local_changes:
     description: What to do about tracked files that were changed by hand.
@@ -59,6 +61,30 @@ options:
     description: Whether the database will be backed up.
     type: bool
     default: true
+  database:
+    description:
+      - Which backup the database goes back to. When several fit, it is the newest of them; without anything that describes one none is taken.
+      - Without this option the database stays as it is.
+      - With O(severity=full_system) it is the one that the restore point of the target has on record, unless another is described.
+    type: dict
+    suboptions:
+      backup:
+        description: Its identifier.
+        type: str
+      before:
+        description: It was finished before this moment. ISO 8601 with a time zone.
+        type: str
+      version:
+        description: It was made while this version ran.
+        type: str
+      label:
+        description: It has this label.
+        type: str
+      tables:
+        description: Only these tables go back; all of them when none is named.
+        type: list
+        elements: str
+        default: []
   plan:
     description:
       - The digest of a plan that was made with O(details=true) on this host, or at least its first 12 characters.
@@ -126,6 +152,21 @@ migrations:
       description: Migrations that will go down, in that order.
       type: list
       elements: str
+database:
+  description: The backup that the database goes back to, with C(tables) when only some do; null when it stays as it is.
+  returned: success
+  type: dict
+  contains:
+    backup:
+      description: What its manifest says.
+      type: dict
+    tables:
+      description: The tables that go back; empty for all.
+      type: list
+      elements: str
+    of_running_version:
+      description: Whether it was made while the version that runs now was running already.
+      type: bool
 budgets:
   description: Seconds that each phase and the whole may take.
   returned: success
@@ -194,6 +235,13 @@ from ..module_utils._plan import Request, compute
 from ..module_utils._plan_text import in_words
 from ..module_utils._wiring import conclude
 
+_DATABASE: dict[str, t.Any] = {
+    "backup": {"type": "str"},
+    "before": {"type": "str"},
+    "version": {"type": "str"},
+    "label": {"type": "str"},
+    "tables": {"type": "list", "elements": "str", "default": []},
+}
 _ONLY_IN_DETAIL = ("covers", "refusals")
 
 
@@ -220,11 +268,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "application": {"type": "dict", "required": True},
-            "severity": {"type": "str", "choices": ["emergency", "standard"], "default": "standard"},
+            "severity": {"type": "str", "choices": ["emergency", "standard", "database", "full_system"], "default": "standard"},
             "target": {"type": "str"},
-            "migrations": {"type": "str", "choices": ["stop", "down", "keep"], "default": "stop"},
+            "migrations": {"type": "str", "choices": ["stop", "down", "keep", "up"], "default": "stop"},
             "local_changes": {"type": "str", "choices": ["refuse", "save"], "default": "refuse"},
             "backup": {"type": "bool", "default": True},
+            "database": {"type": "dict", "options": _DATABASE},
             "plan": {"type": "str"},
             "details": {"type": "bool", "default": False},
             "watch_seconds": {"type": "int", "default": 0},

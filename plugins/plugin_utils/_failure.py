@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 Step = t.Mapping[str, t.Any]
 
+# What a step that failed says when it failed before it changed anything.
+_UNCHANGED = ("schema_unchanged", "code_unchanged", "database_unchanged")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -56,7 +59,7 @@ def _over(earlier: Step, step: Step) -> Step:
         return earlier
     if not attempted(earlier) or _untouched(earlier):
         return step
-    return {name: value for name, value in step.items() if name not in ("schema_unchanged", "code_unchanged")}
+    return {name: value for name, value in step.items() if name not in _UNCHANGED}
 
 
 def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool = False) -> Verdict:
@@ -112,28 +115,44 @@ def together(own: Verdict, others: t.Mapping[str, Verdict]) -> Verdict:
 
 
 def _code_untouched(steps: t.Mapping[str, Step]) -> bool:
-    touching = (steps.get(name, {}) for name in ("migrate down", "switch code", "migrate up"))
+    touching = (steps.get(name, {}) for name in ("swap database", "return database", "migrate down", "switch code", "migrate up"))
     return not any(attempted(step) and not _untouched(step) for step in touching)
 
 
 def _untouched(step: Step) -> bool:
     """Whether a step failed before it changed anything."""
-    return bool(step.get("failed") and (step.get("schema_unchanged") or step.get("code_unchanged")))
+    return bool(step.get("failed") and (any(step.get(name) for name in _UNCHANGED)))
 
 
 def _where(steps: t.Mapping[str, Step], target: str, before: str) -> str:
+    return f"{_code(steps, target, before)}{_database(steps)}"
+
+
+def _database(steps: t.Mapping[str, Step]) -> str:
+    """Which database is the live one; nothing is said where it was never to change."""
+    swap, back = steps.get("swap database", {}), steps.get("return database", {})
+    if attempted(back):
+        return " The database is the one from before again." if succeeded(back) else " The way back to the database from before did not finish."
+    if not attempted(swap) or _untouched(swap):
+        return ""
+    return " The database is the restored one; the other is kept." if succeeded(swap) else " The swap of the database did not finish."
+
+
+def _code(steps: t.Mapping[str, Step], target: str, before: str) -> str:
     if succeeded(steps["switch code"]):
         up = steps.get("migrate up", {})
         missing = " Its migrations are not all applied again." if attempted(up) and not succeeded(up) else ""
         return f"The code is {target}.{missing}"
     if attempted(steps["switch code"]) and not steps["switch code"].get("code_unchanged"):
         return f"The switch from {before} to {target} did not finish."
+    if not attempted(steps["migrate down"]):
+        return f"The code is still {before}."
     how = "are down" if succeeded(steps["migrate down"]) else "were being taken down"
     return f"The code is still {before}; its migrations {how}."
 
 
-def next_commands(verdict: Verdict, playbook: str, target: str, before: str, decisions: t.Mapping[str, str]) -> list[str]:
-    """What to type now; decisions are variables that differ from what the playbook does by itself."""
+def next_commands(verdict: Verdict, playbook: str, target: str, before: str, decisions: t.Mapping[str, str], command: str = "") -> list[str]:
+    """What to type now; decisions are variables that differ from what the playbook does by itself, command is what was typed."""
     if verdict.outcome == "refused":
         return []
     if playbook == "undo":
@@ -145,5 +164,5 @@ def next_commands(verdict: Verdict, playbook: str, target: str, before: str, dec
             f"ansible-playbook playbooks/undo.yml   # go back to {before}, where this run began",
         ]
     decided = "".join(f" -e {name}={value}" for name, value in decisions.items())
-    again = f"ansible-playbook playbooks/{playbook}.yml -e target={target}{decided}   # try again"
+    again = f"{command or f'ansible-playbook playbooks/{playbook}.yml -e target={target}{decided}'}   # try again"
     return ["ansible-playbook playbooks/verify.yml   # see how it is now", again]

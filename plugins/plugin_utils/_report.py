@@ -89,6 +89,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "migrations_applied_again": steps.get("migrate up", {}).get("up", []),
         "migrations_failed": any(steps.get(name, {}).get("failed") for name in ("migrate down", "migrate up")),
         "backup": _backup(backup),
+        "database": _restored(steps, plan.get("database")),
         "jobs_interrupted": _killed(steps.get("quiesce writers", {})),
         "phases": phases(steps, plan["budgets"]),
         "probes": _probes(steps.get("gate", {})),
@@ -103,6 +104,23 @@ def _backup(step: Step) -> dict[str, t.Any] | None:
     if not step.get("backup"):
         return None
     return {"path": step["path"], **{name: step["backup"].get(name) for name in ("bytes", "sha256", "tables")}}
+
+
+def _restored(steps: t.Mapping[str, Step], planned: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """Which database is the live one now, what was lost by that, and where it is."""
+    swap, back, loss = (steps.get(name, {}) for name in ("swap database", "return database", "count loss"))
+    if not (swap or back or loss):
+        return None
+    backup = (planned or {}).get("backup", {})
+    return {
+        "backup": backup.get("id"),
+        "data_of": backup.get("started"),
+        "tables": (planned or {}).get("tables", []),
+        "swapped": bool(swap) and not swap.get("failed") and not swap.get("skipped"),
+        "returned": bool(back) and not back.get("failed") and not back.get("skipped"),
+        "kept": swap.get("kept"),
+        "loss": {name: loss.get(name) for name in ("totals", "text", "salvage")} if loss.get("totals") else None,
+    }
 
 
 def _killed(quiesced: Step) -> list[str]:
@@ -200,7 +218,9 @@ def _data(report: t.Mapping[str, t.Any]) -> str:
         else "- No backup was made by this run."
     )
     down = report["migrations_taken_down"]
-    if down:
+    if report["database"]:
+        lines += _database(report["database"])
+    elif down:
         kept = "is only in the backup" if backup else "was not kept by this run"
         lines.append(f"- Migrations taken down: {', '.join(down)}. What their columns held {kept}.")
     elif report["migrations_applied_again"]:
@@ -212,6 +232,26 @@ def _data(report: t.Mapping[str, t.Any]) -> str:
         lines.append("- The database was not changed by this run: no row was replaced or removed.")
     lines.append("- Queues and sessions in Redis were not touched.")
     return "\n".join(lines)
+
+
+def _database(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    what = f"The tables {', '.join(found['tables'])}" if found["tables"] else "The database"
+    if found["returned"]:
+        yield "- The database is the one from before the rollback again. The restored one is kept beside it."
+    elif found["swapped"]:
+        yield f"- {what} went back to {found['data_of']} (backup `{found['backup']}`). What was replaced is kept as `{found['kept']}`."
+    else:
+        yield "- The live database was not replaced by this run."
+    if found["loss"]:
+        yield f"- {'Lost' if found['swapped'] and not found['returned'] else 'Would have been lost'}: {_lost(found['loss']['totals'])}"
+        yield from (f"  - {line}" for line in found["loss"]["text"].splitlines())
+        if found["loss"]["salvage"]:
+            yield f"- The rows that are lost were saved in `{found['loss']['salvage']}`; playbooks/salvage_replay.yml puts them back."
+
+
+def _lost(totals: t.Mapping[str, t.Any]) -> str:
+    said = ", ".join(f"{totals[name]} {name}" for name in ("new", "changed", "deleted"))
+    return f"{said} rows in {len(totals['tables'])} tables" if totals["tables"] else "nothing, as far as was compared"
 
 
 def _verification(report: t.Mapping[str, t.Any]) -> str:

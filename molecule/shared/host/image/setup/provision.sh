@@ -75,6 +75,8 @@ CREATE USER chom@localhost IDENTIFIED BY '$db_password';
 CREATE USER chom@'127.0.0.1' IDENTIFIED BY '$db_password';
 GRANT ALL ON chom.* TO chom@localhost;
 GRANT ALL ON chom.* TO chom@'127.0.0.1';
+CREATE USER deploy@localhost IDENTIFIED VIA unix_socket;
+GRANT ALL ON *.* TO deploy@localhost WITH GRANT OPTION;
 SQL
 }
 
