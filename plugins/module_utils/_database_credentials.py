@@ -16,6 +16,19 @@ from ._errors import RollbackError
 if t.TYPE_CHECKING:
     from ._command import Runner
 
+# The options of modules that log in to a database.
+LOGIN: dict[str, t.Any] = {
+    "environment_file": {"type": "path"},
+    "environment_user": {"type": "str"},
+    "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"]},
+    "database": {"type": "str"},
+    "login_user": {"type": "str"},
+    "login_password": {"type": "str", "no_log": True},
+    "login_host": {"type": "str", "default": "127.0.0.1"},
+    "login_port": {"type": "int"},
+    "login_unix_socket": {"type": "path"},
+}
+
 _ENGINES = {
     "mysql": "mysql",
     "mariadb": "mysql",
@@ -48,6 +61,34 @@ class Credentials:
 
     def with_database(self, database: str) -> Credentials:
         return replace(self, database=database)
+
+    def with_login(self, other: Credentials) -> Credentials:
+        return replace(self, user=other.user, password=other.password, socket=other.socket or self.socket)
+
+
+def from_options(options: t.Mapping[str, t.Any], runner: Runner) -> Credentials:
+    """The login that a module's options give, by themselves or by naming the application's environment file.
+
+    With both, the file says which database on which server, and the options who logs in.
+    """
+    engine = options["engine"] or "mysql"
+    login = Credentials(
+        engine=engine,
+        host=options["login_host"],
+        port=options["login_port"] or PORTS.get(engine, 0),
+        socket=options["login_unix_socket"] or "",
+        user=options["login_user"] or "",
+        password=options["login_password"] or "",
+    )
+    if options["environment_file"]:
+        found = from_dotenv(runner, options["environment_file"], options["environment_user"])
+        if options["engine"] and options["engine"] != found.engine:
+            raise RollbackError(f"The environment file is for {found.engine}, not for {options['engine']}.")
+        login = found.with_login(login) if login.user else found
+    login = login.with_database(options["database"] or login.database)
+    if not login.database:
+        raise RollbackError("There is no database to work on: neither the option database nor the environment file names one.")
+    return login
 
 
 def from_dotenv(runner: Runner, environment_file: str, user: str | None) -> Credentials:

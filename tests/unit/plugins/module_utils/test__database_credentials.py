@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials, from_settings
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import LOGIN as OPTIONS
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials, from_options, from_settings
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from scripted import Scripted
 
 LOGIN = {"DB_DATABASE": "chom", "DB_USERNAME": "chom", "DB_PASSWORD": "secret"}
 
@@ -82,3 +86,11 @@ def test_printing_a_login_does_not_print_its_password() -> None:
 def test_settings_that_cannot_be_used_are_named(change: dict[str, str], expected: str) -> None:
     with pytest.raises(RollbackError, match=expected):
         from_settings({**LOGIN, **change})
+
+
+def test_an_administrator_logs_in_to_the_database_of_the_environment_file() -> None:
+    environment = "DB_HOST=db\nDB_DATABASE=chom\nDB_USERNAME=chom\nDB_PASSWORD=secret\nDB_SOCKET=/run/db.sock\n"
+    runner: t.Any = Scripted().on("cat -- /srv/.env", environment)
+    options = {name: option.get("default") for name, option in OPTIONS.items()}
+    options.update(environment_file="/srv/.env", login_user="root", login_password="other")
+    assert from_options(options, runner) == Credentials(database="chom", host="db", socket="/run/db.sock", user="root", password="other")
