@@ -16,7 +16,28 @@ from ._errors import RollbackError
 if t.TYPE_CHECKING:
     from ._command import Runner
 
-_ENGINES = {"mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
+# The options of modules that log in to a database.
+LOGIN: dict[str, t.Any] = {
+    "environment_file": {"type": "path"},
+    "environment_user": {"type": "str"},
+    "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"]},
+    "database": {"type": "str"},
+    "login_user": {"type": "str"},
+    "login_password": {"type": "str", "no_log": True},
+    "login_host": {"type": "str", "default": "127.0.0.1"},
+    "login_port": {"type": "int"},
+    "login_unix_socket": {"type": "path"},
+}
+
+_ENGINES = {
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "pgsql": "postgresql",
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "sqlite": "sqlite",
+}
+PORTS = {"mysql": 3306, "postgresql": 5432}
 _READ_TIMEOUT = 20
 
 
@@ -33,8 +54,41 @@ class Credentials:
     password: str = field(default="", repr=False)
     certificate_authority: str = ""
 
+    @property
+    def system_user(self) -> str | None:
+        """As whom programs have to run for a login without a password that PostgreSQL grants by the system's user (peer)."""
+        return self.user if self.engine == "postgresql" and self.socket and not self.password else None
+
     def with_database(self, database: str) -> Credentials:
         return replace(self, database=database)
+
+    def with_login(self, other: Credentials) -> Credentials:
+        return replace(self, user=other.user, password=other.password, socket=other.socket or self.socket)
+
+
+def from_options(options: t.Mapping[str, t.Any], runner: Runner) -> Credentials:
+    """The login that a module's options give, by themselves or by naming the application's environment file.
+
+    With both, the file says which database on which server, and the options who logs in.
+    """
+    engine = options["engine"] or "mysql"
+    login = Credentials(
+        engine=engine,
+        host=options["login_host"],
+        port=options["login_port"] or PORTS.get(engine, 0),
+        socket=options["login_unix_socket"] or "",
+        user=options["login_user"] or "",
+        password=options["login_password"] or "",
+    )
+    if options["environment_file"]:
+        found = from_dotenv(runner, options["environment_file"], options["environment_user"])
+        if options["engine"] and options["engine"] != found.engine:
+            raise RollbackError(f"The environment file is for {found.engine}, not for {options['engine']}.")
+        login = found.with_login(login) if login.user else found
+    login = login.with_database(options["database"] or login.database)
+    if not login.database:
+        raise RollbackError("There is no database to work on: neither the option database nor the environment file names one.")
+    return login
 
 
 def from_dotenv(runner: Runner, environment_file: str, user: str | None) -> Credentials:
@@ -57,33 +111,35 @@ def from_settings(settings: t.Mapping[str, str]) -> Credentials:
     engine = _engine(connection, "DB_CONNECTION")
     if engine == "sqlite":
         return Credentials(engine=engine, database=known.get("DB_DATABASE", ""))
+    host = known.get("DB_HOST") or "127.0.0.1"
     return Credentials(
         engine=engine,
         database=_wanted(known, "DB_DATABASE"),
-        host=known.get("DB_HOST") or "127.0.0.1",
-        port=_port(known.get("DB_PORT") or "3306"),
-        socket=known.get("DB_SOCKET", ""),
+        host=host,
+        port=_port(known["DB_PORT"]) if known.get("DB_PORT") else PORTS[engine],
+        socket=_socket(engine, host, known.get("DB_SOCKET", "")),
         user=_wanted(known, "DB_USERNAME"),
         password=known.get("DB_PASSWORD", ""),
-        certificate_authority=known.get("MYSQL_ATTR_SSL_CA", ""),
+        certificate_authority=known.get("MYSQL_ATTR_SSL_CA", "") if engine == "mysql" else "",
     )
 
 
 def _from_url(url: str) -> Credentials:
     try:
         parts = urllib.parse.urlsplit(url)
-        port = parts.port or 3306
+        port = parts.port
     except ValueError:
         raise RollbackError("The database address (DB_URL) in the environment file cannot be read.") from None
     engine = _engine(parts.scheme, "DB_URL")
     if engine == "sqlite":
         return Credentials(engine=engine, database=urllib.parse.unquote(parts.path))
+    host = urllib.parse.unquote(parts.hostname or "127.0.0.1")
     return Credentials(
         engine=engine,
         database=urllib.parse.unquote(parts.path.lstrip("/")),
-        host=parts.hostname or "127.0.0.1",
-        port=port,
-        socket=urllib.parse.parse_qs(parts.query).get("unix_socket", [""])[0],
+        host=host,
+        port=port or PORTS[engine],
+        socket=_socket(engine, host, urllib.parse.parse_qs(parts.query).get("unix_socket", [""])[0]),
         user=urllib.parse.unquote(parts.username or ""),
         password=urllib.parse.unquote(parts.password or ""),
     )
@@ -93,6 +149,13 @@ def _engine(name: str, setting: str) -> str:
     if name not in _ENGINES:
         raise RollbackError(f"{setting} names the database kind {name!r}; known kinds: {', '.join(sorted(_ENGINES))}.")
     return _ENGINES[name]
+
+
+def _socket(engine: str, host: str, socket: str) -> str:
+    """The socket that is named; PostgreSQL takes its folder in the place of a host, and knows no other setting for it."""
+    if engine == "postgresql":
+        return host if host.startswith("/") else ""
+    return socket
 
 
 def _wanted(settings: t.Mapping[str, str], name: str) -> str:

@@ -22,6 +22,7 @@ author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._database
   - lastgood.rollback._journal
 attributes:
   check_mode:
@@ -40,39 +41,6 @@ options:
     description: Where the backup goes. It must exist and belong to the user of the connection.
     type: path
     required: true
-  environment_file:
-    description:
-      - The C(.env) file of a Laravel application on the host, which names the database and has its login
-        (C(DB_CONNECTION), C(DB_HOST), C(DB_PORT), C(DB_SOCKET), C(DB_DATABASE), C(DB_USERNAME), C(DB_PASSWORD), or C(DB_URL)).
-      - Not with O(login_user).
-    type: path
-  environment_user:
-    description: The user who may read O(environment_file), and the SQLite database. Default is the user of the connection.
-    type: str
-  engine:
-    description: The kind of database; V(mysql) is MariaDB too. Default is what O(environment_file) says, else V(mysql).
-    type: str
-    choices: [mysql, sqlite]
-  database:
-    description: The name of the database, or the path of the SQLite file. Default is what O(environment_file) says.
-    type: str
-  login_user:
-    description: The database user, when there is no O(environment_file).
-    type: str
-  login_password:
-    description: The password of O(login_user).
-    type: str
-  login_host:
-    description: The database server's host.
-    type: str
-    default: 127.0.0.1
-  login_port:
-    description: The database server's port.
-    type: int
-    default: 3306
-  login_unix_socket:
-    description: The database server's socket, used instead of host and port.
-    type: path
   application:
     description: The application's name, for the manifest.
     type: str
@@ -191,37 +159,18 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _backup, _database_credentials
+from ..module_utils import _backup
 from ..module_utils._clock import utc
 from ..module_utils._command import Runner
-from ..module_utils._database_credentials import Credentials
+from ..module_utils._database_credentials import LOGIN, from_options
 from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
 from ..module_utils._wiring import JOURNAL, conclude
 
 
-def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
-    """The login from the application's environment file or from the options, with the options' engine and database."""
-    if options["environment_file"]:
-        return _database_credentials.from_dotenv(runner, options["environment_file"], options["environment_user"])
-    return Credentials(
-        engine=options["engine"] or "mysql",
-        host=options["login_host"],
-        port=options["login_port"],
-        socket=options["login_unix_socket"] or "",
-        user=options["login_user"] or "",
-        password=options["login_password"] or "",
-    )
-
-
 def _source(options: dict[str, t.Any], runner: Runner) -> _backup.Source:
-    credentials = _credentials(options, runner)
-    if options["engine"] and options["engine"] != credentials.engine:
-        raise RollbackError(f"The environment file is for {credentials.engine}, not for {options['engine']}.")
-    credentials = credentials.with_database(options["database"] or credentials.database)
-    if not credentials.database:
-        raise RollbackError("There is no database to back up: neither the option database nor the environment file names one.")
+    credentials = from_options(options, runner)
     if credentials.engine == "sqlite":
         return SqliteSource(runner, credentials.database, options["environment_user"], options["migrations_table"])
     return MysqlSource(runner, credentials, options["migrations_table"])
@@ -271,16 +220,8 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 
 _OPTIONS: dict[str, t.Any] = {
     **JOURNAL,
+    **LOGIN,
     "directory": {"type": "path", "required": True},
-    "environment_file": {"type": "path"},
-    "environment_user": {"type": "str"},
-    "engine": {"type": "str", "choices": ["mysql", "sqlite"]},
-    "database": {"type": "str"},
-    "login_user": {"type": "str"},
-    "login_password": {"type": "str", "no_log": True},
-    "login_host": {"type": "str", "default": "127.0.0.1"},
-    "login_port": {"type": "int", "default": 3306},
-    "login_unix_socket": {"type": "path"},
     "application": {"type": "str"},
     "application_version": {"type": "str"},
     "label": {"type": "str"},

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials, from_settings
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import LOGIN as OPTIONS
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials, from_options, from_settings
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from scripted import Scripted
 
 LOGIN = {"DB_DATABASE": "chom", "DB_USERNAME": "chom", "DB_PASSWORD": "secret"}
 
@@ -43,6 +47,22 @@ def test_sqlite_needs_only_a_path() -> None:
     )
 
 
+def test_postgresql_has_its_own_port_and_names_a_socket_as_host() -> None:
+    assert from_settings({**LOGIN, "DB_CONNECTION": "pgsql", "DB_SOCKET": "/run/mysqld/mysqld.sock"}) == Credentials(
+        engine="postgresql", database="chom", host="127.0.0.1", port=5432, user="chom", password="secret"
+    )
+    address = from_settings({"DB_URL": "postgres://us%40er:p%23w@db.example.test/shop"})
+    assert (address.engine, address.host, address.port, address.user, address.system_user) == (
+        "postgresql",
+        "db.example.test",
+        5432,
+        "us@er",
+        None,
+    )
+    peer = from_settings({"DB_CONNECTION": "pgsql", "DB_HOST": "/run/postgresql", "DB_DATABASE": "chom", "DB_USERNAME": "chom"})
+    assert (peer.socket, peer.system_user) == ("/run/postgresql", "chom")
+
+
 def test_a_password_of_null_is_no_password() -> None:
     assert from_settings({**LOGIN, "DB_PASSWORD": "null"}).password == ""
 
@@ -66,3 +86,11 @@ def test_printing_a_login_does_not_print_its_password() -> None:
 def test_settings_that_cannot_be_used_are_named(change: dict[str, str], expected: str) -> None:
     with pytest.raises(RollbackError, match=expected):
         from_settings({**LOGIN, **change})
+
+
+def test_an_administrator_logs_in_to_the_database_of_the_environment_file() -> None:
+    environment = "DB_HOST=db\nDB_DATABASE=chom\nDB_USERNAME=chom\nDB_PASSWORD=secret\nDB_SOCKET=/run/db.sock\n"
+    runner: t.Any = Scripted().on("cat -- /srv/.env", environment)
+    options = {name: option.get("default") for name, option in OPTIONS.items()}
+    options.update(environment_file="/srv/.env", login_user="root", login_password="other")
+    assert from_options(options, runner) == Credentials(database="chom", host="db", socket="/run/db.sock", user="root", password="other")

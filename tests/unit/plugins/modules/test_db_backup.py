@@ -292,7 +292,7 @@ def test_a_manifest_that_cannot_be_written_takes_its_backup_along(
         ({"label": "../x"}, "must be letters"),
         ({"compression_level": 99}, "from 1 to 19"),
         ({"engine": "sqlite"}, "The environment file is for mysql, not for sqlite"),
-        ({"environment_file": None}, "There is no database to back up"),
+        ({"environment_file": None}, "There is no database to work on"),
     ],
     ids=["no room", "label", "level", "engine", "no database"],
 )
