@@ -16,7 +16,20 @@ from ._errors import RollbackError
 from ._migrations import Applied, not_applied, unknown_to
 
 _SHOWN = 5
-_FACTS = ("id", "path", "manifest", "started", "finished", "sha256", "bytes", "engine", "database", "application_version", "label", "migrations")
+_FACTS = (
+    "id",
+    "path",
+    "manifest",
+    "started",
+    "finished",
+    "sha256",
+    "bytes",
+    "engine",
+    "database",
+    "application_version",
+    "label",
+    "migrations",
+)
 
 Entry = dict[str, t.Any]
 Wanted = t.Mapping[str, t.Any]

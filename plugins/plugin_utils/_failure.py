@@ -132,7 +132,11 @@ def _database(steps: t.Mapping[str, Step]) -> str:
     """Which database is the live one; nothing is said where it was never to change."""
     swap, back = steps.get("swap database", {}), steps.get("return database", {})
     if attempted(back):
-        return " The database is the one from before again." if succeeded(back) else " The way back to the database from before did not finish."
+        return (
+            " The database is the one from before again."
+            if succeeded(back)
+            else " The way back to the database from before did not finish."
+        )
     if not attempted(swap) or _untouched(swap):
         return ""
     return " The database is the restored one; the other is kept." if succeeded(swap) else " The swap of the database did not finish."
@@ -151,7 +155,9 @@ def _code(steps: t.Mapping[str, Step], target: str, before: str) -> str:
     return f"The code is still {before}; its migrations {how}."
 
 
-def next_commands(verdict: Verdict, playbook: str, target: str, before: str, decisions: t.Mapping[str, str], command: str = "") -> list[str]:
+def next_commands(
+    verdict: Verdict, playbook: str, target: str, before: str, decisions: t.Mapping[str, str], command: str = ""
+) -> list[str]:
     """What to type now; decisions are variables that differ from what the playbook does by itself, command is what was typed."""
     if verdict.outcome == "refused":
         return []

@@ -41,6 +41,14 @@ def test_to_try_again_takes_the_same_decisions(act: t.Any, args: dict[str, t.Any
     assert "-e target=v1.2.3 -e migrations=down -e local_changes=save " in failure["next"][-1]
 
 
+def test_what_nobody_agreed_to_is_refused_with_the_way_to_agree(act: t.Any, args: dict[str, t.Any]) -> None:
+    args["steps"] = {name: {} for name in STEPS} | {"lock": {"changed": True}}
+    args["result"] = {"refused": True, "reason": "Nobody agreed.", "state": "The side waits.", "next_command": "playbook -e approve=3f2a"}
+    failure = act("rollback_failure", args)["ansible_facts"]["rollback_failure"]
+    assert (failure["outcome"], failure["state"], failure["next"]) == ("refused", "The side waits.", ["playbook -e approve=3f2a"])
+    assert not any(failure[what] for what in ("reopen", "start_workers", "undo"))
+
+
 def test_a_failure_without_words_has_some(act: t.Any, args: dict[str, t.Any]) -> None:
     failure = act("rollback_failure", {**args, "result": {}})["ansible_facts"]["rollback_failure"]
     assert failure["message"] == "no message"

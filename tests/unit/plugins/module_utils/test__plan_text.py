@@ -30,6 +30,7 @@ def plan() -> dict[str, t.Any]:
         "config_keys": {"running": ["NEW_KEY"], "target": []},
         "pending": ["run r1 ended as held"],
         "digest": "d" * 64,
+        "database": None,
     }
 
 

@@ -87,6 +87,26 @@ CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
         steps("switch code", switch_code={**FAILED, "code_unchanged": True}),
         Verdict("held", f"{HELD} The code is still {BEFORE}; its migrations are down."),
     ),
+    "the database cannot be swapped, and was not touched": (
+        steps("migrate down", migrate_down={}, swap_database={**FAILED, "database_unchanged": True}),
+        Verdict("failed", f"The application still runs {BEFORE}, open to users as before.", start_workers=True, reopen=True),
+    ),
+    "the database is swapped in part": (
+        steps("migrate down", migrate_down={}, swap_database=FAILED),
+        Verdict("held", f"{HELD} The code is still {BEFORE}. The swap of the database did not finish."),
+    ),
+    "the gate says no to the restored database": (
+        steps("reopen", reopen={}, swap_database=DONE),
+        Verdict("held", f"{HELD} The code is {TARGET}. The database is the restored one; the other is kept."),
+    ),
+    "an undo does not get the database back": (
+        {**steps("switch code", migrate_down={}, switch_code={}), "return database": FAILED},
+        Verdict("held", f"{HELD} The code is still {BEFORE}. The way back to the database from before did not finish."),
+    ),
+    "an undo fails after the database is back": (
+        {**steps("switch code", migrate_down={}), "return database": DONE},
+        Verdict("held", f"{HELD} The switch from {BEFORE} to {TARGET} did not finish. The database is the one from before again."),
+    ),
     "the switch fails half-way": (
         steps("switch code", migrate_down=SKIPPED),
         Verdict("held", f"{HELD} The switch from {BEFORE} to {TARGET} did not finish."),
@@ -201,6 +221,11 @@ def test_after_a_failure_that_held_nothing_one_looks_first() -> None:
     assert "verify.yml" in look
     assert again == "ansible-playbook playbooks/standard_rollback.yml -e target=v1.2.3 -e migrations=down   # try again"
     assert next_commands(Verdict("refused", ""), "emergency_rollback", TARGET, BEFORE, {}) == []
+
+
+def test_what_was_typed_is_what_to_type_again() -> None:
+    _look, again = next_commands(Verdict("failed", ""), "database_rollback", TARGET, BEFORE, {}, "ansible-playbook x -e backup=b1")
+    assert again == "ansible-playbook x -e backup=b1   # try again"
 
 
 # Several hosts

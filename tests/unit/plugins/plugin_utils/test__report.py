@@ -59,6 +59,18 @@ def facts() -> dict[str, t.Any]:
     }
 
 
+RESTORE = {
+    "restore beside": step("14:03.000"),
+    "count loss": step(
+        "14:20.500",
+        totals={"new": 2, "changed": 1, "deleted": 0, "tables": ["users"]},
+        text="users: 2 new, 1 changed.",
+        salvage="/s/loss",
+    ),
+    "swap database": step("14:21.000", kept="chom__kept_1"),
+}
+
+
 def lines(text: str, word: str) -> list[str]:
     return [line for line in text.splitlines() if word in line]
 
@@ -207,3 +219,29 @@ def test_an_undo_names_the_run_that_it_undid_and_the_migrations_that_are_applied
 def test_a_migration_that_does_not_go_up_is_not_called_no_change(facts: dict[str, t.Any]) -> None:
     facts["steps"]["migrate up"] = step("14:35.000", failed=True)
     assert "when that failed" in _report.markdown(_report.compose(facts, NOW))
+
+
+@requirement("CHOM-8.1-15", "CHOM-8.1-16", "CHOM-8.1-17", "CHOM-6.2-25")
+def test_says_what_going_back_with_the_database_lost_and_where_that_is(facts: dict[str, t.Any]) -> None:
+    facts["plan"]["database"] = {"backup": {"id": "b1", "started": "2025-11-22T02:00:00Z"}, "tables": []}
+    facts["steps"].update(RESTORE)
+    text = _report.markdown(_report.compose(facts, NOW))
+    assert lines(text, "went back to 2025-11-22T02:00:00Z (backup `b1`). What was replaced is kept as `chom__kept_1`.")
+    assert lines(text, "- Lost: 2 new, 1 changed, 0 deleted rows in 1 tables")
+    assert lines(text, "users: 2 new, 1 changed.")
+    assert lines(text, "were saved in `/s/loss`")
+    assert not lines(text, "The database was not changed")
+
+
+def test_a_database_that_was_not_replaced_lost_nothing(facts: dict[str, t.Any]) -> None:
+    facts["plan"]["database"] = {"backup": {"id": "b1", "started": "2025-11-22T02:00:00Z"}, "tables": ["users"]}
+    facts["steps"].update({**RESTORE, "swap database": {**RESTORE["swap database"], "failed": True}})
+    text = _report.markdown(_report.compose(facts, NOW))
+    assert lines(text, "The live database was not replaced by this run.")
+    assert lines(text, "Would have been lost")
+
+
+def test_an_undo_says_that_the_database_is_back(facts: dict[str, t.Any]) -> None:
+    facts["steps"]["return database"] = step("14:25.000")
+    text = _report.markdown(_report.compose(facts, NOW))
+    assert lines(text, "The database is the one from before the rollback again.")
