@@ -147,9 +147,9 @@ def publish(wanted: Names, descriptor: int, manifest: t.Mapping[str, t.Any]) -> 
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-    _flush_directory(wanted.directory)
+    flush_directory(wanted.directory)
     os.rename(aside, wanted.manifest)
-    _flush_directory(wanted.directory)
+    flush_directory(wanted.directory)
     return complete
 
 
@@ -161,7 +161,7 @@ def sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def _flush_directory(path: str) -> None:
+def flush_directory(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -74,14 +74,22 @@ def place(credentials: Credentials) -> str:
 
 @contextlib.contextmanager
 def option_file(credentials: Credentials) -> t.Iterator[str]:
-    """A path at which programs of the same user find the login while the block runs.
+    """A path at which programs of the same user find the login while the block runs."""
+    with in_memory("lastgood-login", _options(credentials)) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def in_memory(name: str, text: str) -> t.Iterator[str]:
+    """A path at which programs of the same user find the text while the block runs.
 
     The file lives in memory only and ends with this process, so even a kill leaves no password behind.
     """
-    descriptor = os.memfd_create("lastgood-login")
+    descriptor = os.memfd_create(name)
     try:
         os.fchmod(descriptor, 0o600)
-        os.write(descriptor, _options(credentials).encode())
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
         yield f"/proc/{os.getpid()}/fd/{descriptor}"
     finally:
         os.close(descriptor)

@@ -281,7 +281,7 @@ def test_a_manifest_that_cannot_be_written_takes_its_backup_along(
     def full(path: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_backup, "_flush_directory", full)
+    monkeypatch.setattr(_backup, "flush_directory", full)
     assert "No space left on device" in failed(run_module("db_backup", arguments(directory)), directory)
 
 

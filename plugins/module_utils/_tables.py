@@ -1,0 +1,100 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+# What is known about the tables of two databases on one server, and how an engine is asked about their rows.
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+Value = t.Union[None, str, int, float, bytes]
+
+LIVE, SIDE = "l", "s"  # the aliases of a table in the live and in the other database
+NUMBER, TEXT, BINARY, TIME, OTHER = "number", "text", "binary", "time", "other"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; default is an expression of the engine, kind what sort of values it holds."""
+
+    name: str
+    type: str
+    kind: str
+    nullable: bool
+    generated: bool = False
+    default: str | None = None
+    collation: str = ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key."""
+
+    columns: tuple[str, ...]
+    table: str
+    their_columns: tuple[str, ...]
+
+
+@dataclass
+class Table:
+    """A table or a view; keys are those that the engine guarantees, the primary key first."""
+
+    name: str
+    view: bool = False
+    transactional: bool = True
+    triggers: int = 0
+    columns: dict[str, Column] = field(default_factory=dict)
+    keys: list[tuple[str, ...]] = field(default_factory=list)
+    primary: tuple[str, ...] = ()
+    references: list[Reference] = field(default_factory=list)
+
+    @property
+    def stored(self) -> list[Column]:
+        """The columns whose values are given, not computed."""
+        return [column for column in self.columns.values() if not column.generated]
+
+    def guarantees(self, key: t.Collection[str]) -> bool:
+        """Whether no two rows can have the same values there."""
+        return any(set(known) <= set(key) for known in self.keys)
+
+
+@dataclass
+class Question:
+    """A SELECT whose rows are handed on one by one; values of binary expressions arrive as bytes."""
+
+    expressions: list[str]
+    source: str
+    take: t.Callable[[list[Value]], None]
+    binary: frozenset[int] = frozenset()
+
+
+class Engine(t.Protocol):
+    """How a kind of database is asked; the live database is the one that the login names."""
+
+    engine: t.ClassVar[str]
+
+    @property
+    def database(self) -> str: ...
+
+    def tables(self, side: str | None) -> tuple[dict[str, Table], dict[str, Table]]: ...
+
+    def name(self, name: str) -> str: ...
+
+    def place(self, alias: str, table: str) -> str: ...
+
+    def same(self, live: Column, side: Column) -> str: ...
+
+    def matches(self, live: Column, side: Column) -> str: ...
+
+    def as_value(self, column: Column, alias: str) -> str: ...
+
+    def is_default(self, column: Column) -> str: ...
+
+    def total(self, expression: str) -> str: ...
+
+    def since(self, column: Column, seconds: float) -> str | None: ...
+
+    def read(self, questions: t.Sequence[Question], timeout: float) -> None: ...
