@@ -19,6 +19,7 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHOMHOST = ROOT / "molecule/shared/host/chomhost"
 HERE = pathlib.Path(__file__).resolve().parent
+VERSION = "1.2.3"
 OPTIONS = ("BatchMode yes", "IdentitiesOnly yes", "StrictHostKeyChecking no", "User deploy")
 
 
@@ -35,8 +36,8 @@ class Host:
         description = json.loads(self._chomhost("create", name))
         self.address: str = description["ip"]
         self.ssh_config = self._write_ssh_config(description["ssh_key"])
-        self._inventory = folder / "inventory.yml"
-        self._inventory.write_text(self._chomhost("inventory", name), encoding="utf-8")
+        self.inventory = folder / "inventory.yml"
+        self.inventory.write_text(self._chomhost("inventory", name), encoding="utf-8")
 
     def _chomhost(self, *argv: str) -> str:
         done = subprocess.run([CHOMHOST, *argv], capture_output=True, text=True, check=False)
@@ -102,7 +103,7 @@ class Host:
         return [*self._ansible("ansible"), self.name, "-m", f"lastgood.rollback.{name}", "-a", json.dumps(options)]
 
     def _ansible(self, program: str) -> list[str]:
-        return [str(pathlib.Path(sys.executable).parent / program), "-i", "inventories/chom", "-i", str(self._inventory)]
+        return [str(pathlib.Path(sys.executable).parent / program), "-i", "inventories/chom", "-i", str(self.inventory)]
 
 
 def run_silently(argv: t.Sequence[str], what: str, environment: t.Mapping[str, str] | None = None) -> None:

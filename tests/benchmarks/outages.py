@@ -10,12 +10,11 @@ import os
 import time
 import typing as t
 
-from host import BenchmarkError, Host, fresh_connections, run_silently
+from host import VERSION, BenchmarkError, Host, fresh_connections, run_silently
 from prober import Prober, Site, summarise
 from results import Comparison
 
 RATE = 20
-VERSION = "1.2.3"
 
 
 @dataclasses.dataclass(frozen=True)
