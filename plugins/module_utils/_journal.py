@@ -152,6 +152,8 @@ _PHASES = {
     "laravel_maintenance down": "close traffic",
     "db_migration down": "migrate down",
     "git_version_switch switched": "switch code",
+    "configuration_restore restored": "configure",
+    "configuration_restore reverted": "configure",
     "db_migration up": "migrate up",
     "laravel_cache rebuilt": "rebuild caches",
     "service_group reloaded": "start services",

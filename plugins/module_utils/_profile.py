@@ -20,7 +20,7 @@ Options = dict[str, dict[str, t.Any]]
 
 PHASES = (
     "total", "preflight", "plan", "lock", "announce", "prepare", "protect", "close traffic", "quiesce writers", "migrate down",
-    "switch code", "rebuild caches", "start services", "gate", "reopen", "start workers", "watch", "close run", "report",
+    "switch code", "configure", "rebuild caches", "start services", "gate", "reopen", "start workers", "watch", "close run", "report",
 )  # fmt: skip
 
 _BUDGETS: dict[str, dict[str, int]] = {
