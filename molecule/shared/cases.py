@@ -24,6 +24,9 @@ Expectation = t.Literal[
     "went_back",
     "reopened",
     "abandoned",
+    "reconfigured",
+    "put_back",
+    "given_back",
 ]
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
 HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
@@ -48,6 +51,28 @@ deploy ALL=(root) NOPASSWD: \
     /usr/bin/systemctl stop lastgood-chom.timer
 END
 visudo --check --quiet --file=/etc/sudoers.d/lastgood"""  # docs/sudoers.md
+SITE, POOL = "/etc/nginx/sites-available/chom", "/etc/php/8.4/fpm/pool.d/www.conf"
+LET_THE_CONFIGURATION_BE_WRITTEN = r"""cat > /etc/sudoers.d/lastgood << 'END'
+deploy ALL=(root) NOPASSWD: \
+    /usr/bin/cp -a -T -- /etc/nginx/sites-available/chom /etc/nginx/sites-available/.chom.lastgood, \
+    /usr/bin/tee -- /etc/nginx/sites-available/.chom.lastgood, \
+    /usr/bin/mv -T -- /etc/nginx/sites-available/.chom.lastgood /etc/nginx/sites-available/chom, \
+    /usr/sbin/nginx -t -q, \
+    /usr/bin/systemctl reload nginx.service, \
+    /usr/bin/systemctl restart nginx.service, \
+    /usr/bin/cp -a -T -- /etc/php/8.4/fpm/pool.d/www.conf /etc/php/8.4/fpm/pool.d/.www.conf.lastgood, \
+    /usr/bin/tee -- /etc/php/8.4/fpm/pool.d/.www.conf.lastgood, \
+    /usr/bin/mv -T -- /etc/php/8.4/fpm/pool.d/.www.conf.lastgood /etc/php/8.4/fpm/pool.d/www.conf, \
+    /usr/sbin/php-fpm8.4 --test --fpm-config /etc/php/8.4/fpm/php-fpm.conf
+END
+visudo --check --quiet --file=/etc/sudoers.d/lastgood"""  # docs/sudoers.md
+SPOIL_THE_CONFIGURATION = (
+    "sed -i s/^DB_PASSWORD=.*/DB_PASSWORD=wrong/ /var/www/chom/.env",
+    "runuser -u www-data -- php /var/www/chom/artisan config:cache",
+    f"sed -i s,php8.4-fpm.sock,none.sock, {SITE} && systemctl reload nginx.service",
+    f"sed -i 's/^pm = dynamic/pm = dynamite/' {POOL} && (systemctl restart php8.4-fpm.service || true)",
+    "systemctl restart 'chom-queue-*.service'",
+)
 STOP_REPORTS = "systemctl stop chom-queue-reports.service"
 BREAK_ENV = "cp -p /var/www/chom/.env /root/good.env && sed -i 's/^{0}=.*/{0}=wrong/' /var/www/chom/.env"
 MEND_ENV = "cat /root/good.env > /var/www/chom/.env"
@@ -351,6 +376,54 @@ CASES: dict[str, Case] = {
             refused("done_already", "its target v1.2.3 runs already", extra={}, plan_of="planned"),
         ),
         "none",
+    ),
+    "config_rollback": Case(
+        (
+            recorded("good", "v1.2.3 is VERIFIED", extra={"state": "verified"}),
+            Run(
+                "healed",
+                "reconfigured",
+                "config_rollback",
+                {"restore_point": "last_good"},
+                before=SPOIL_THE_CONFIGURATION,
+                says=("/var/www/chom/.env DB_PASSWORD:", f"{SITE} changes: 1 lines go, 1 come", "ROLLED BACK: chom"),
+            ),
+            Run("already", "nothing_to_do", "config_rollback", {"restore_point": "last_good"}, says=("NOTHING TO DO", "already")),
+            Run("one_setting", "reconfigured", "config_rollback", {"configuration_keys": {"APP_DEBUG": True, "CHOM_ADDED": "a b"}}),
+            Run("taken_back", "given_back", "undo", {}, says=("UNDONE: chom", "with the configuration as before the run")),
+            recorded("broken", "v1.2.3 is LIVE", extra={}, before=(f"sed -i 's/listen 80/lisson 80/' {SITE}",)),
+            Run(
+                "refused_by_nginx",
+                "put_back",
+                "config_rollback",
+                {"restore_point": "v1.2.3"},
+                before=(f"sed -i 's/lisson 80/listen 80/' {SITE}",),
+                says=('unknown directive "lisson"', "The configuration is again what it was before this run"),
+            ),
+            Run(
+                "refused_by_the_gate",
+                "put_back",
+                "config_rollback",
+                {"configuration_keys": {"DB_PASSWORD": "no-such-password"}},
+                profile={"health": {"deadline": 5}},
+                says=("refused the login", "The configuration is again what it was before this run"),
+            ),
+            refused(
+                "damaged",
+                "its copy of /var/www/chom/.env was changed",
+                "did not begin",
+                playbook="config_rollback",
+                extra={"restore_point": "last_good"},
+                before=(
+                    "cp -rp /var/lib/lastgood/chom/restore_points /root/",
+                    'for path in $(grep -l "" /var/lib/lastgood/chom/restore_points/*/files/*); do echo LATER=1 >> "$path"; done',
+                ),
+                after=("rm -r /var/lib/lastgood/chom/restore_points; cp -rp /root/restore_points /var/lib/lastgood/chom/",),
+            ),
+        ),
+        variant="restricted",
+        setup=(LET_THE_CONFIGURATION_BE_WRITTEN, STOP_REPORTS),
+        off=(WORKERS[4],),
     ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }

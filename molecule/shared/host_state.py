@@ -23,6 +23,11 @@ APPLICATION = "/var/www/chom"
 STATE = "/var/lib/lastgood/chom"
 BACKUPS = "/var/backups/chom"
 WORKERS = [f"chom-queue-{name}.service" for name in ("worker", "default", "emails", "notifications", "reports")]
+CONFIGURATION = [
+    "/etc/nginx/sites-available/chom",
+    "/etc/php/8.4/fpm/pool.d/www.conf",
+    *(f"/etc/systemd/system/{name}" for name in WORKERS),
+]
 UNITS = [*WORKERS, "chom-scheduler.timer", "nginx.service", "php8.4-fpm.service", "mariadb.service", "redis-server.service"]
 PROPERTIES = "Id,ActiveState,MainPID,InvocationID"
 LIVING = re.compile(r"^(\.git|storage/logs|storage/app/heartbeat\.json)(/|$)")  # what a running application writes, and git's own
@@ -169,6 +174,7 @@ def state(before: dict[str, t.Any]) -> dict[str, t.Any]:
     return {
         "checkout": checkout(),
         "files": files(APPLICATION),
+        "configuration": {path: describe(path) for path in CONFIGURATION},
         "beside": sorted(os.listdir("/var/www")),
         "maintenance": os.path.exists(f"{APPLICATION}/storage/framework/down"),
         "units": units(),

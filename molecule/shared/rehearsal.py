@@ -153,6 +153,7 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
         "nothing_to_do",
         "checked",
         "recorded",
+        "put_back",
     )  # users change the data only where data need not stay the same
     before = machine.state()
     with (

@@ -44,7 +44,9 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         after = "the site was opened again" if last.get("reopened") else f"it was left as it is, since {given_up.get('why')}"
         yield f"ABANDONED: the dead-man timer gave it up at {given_up.get('at')} after {given_up.get('silent_seconds')} s of silence; {after}"
     yield from _journal(status)
-    if status["unfinished"]:
+    if status["unfinished"] and last.get("severity") == "configuration":
+        yield "NEXT: ansible-playbook playbooks/undo.yml   # put back the configuration from before"
+    elif status["unfinished"]:
         yield f"NEXT: ansible-playbook playbooks/resume.yml   # go on to {last.get('target')}"
         if not last.get("undoes"):  # an undo can only be gone on with
             yield f"NEXT: ansible-playbook playbooks/undo.yml   # go back to {(last.get('origin') or last).get('from_version')}"

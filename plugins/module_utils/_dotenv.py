@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE to lastgood.rollback: may change without notice.
-# Reads an application's .env text by the rules of the library Laravel reads it with (phpdotenv 5).
+# Reads and edits an application's .env text by the rules of the library Laravel reads it with (phpdotenv 5).
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import typing as t
 from ._errors import RollbackError
 
 _NAME = re.compile(r"[\w.]+")
+_LINE_END = r"\r\n|\n|\r"
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 _ESCAPES = {"f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\", "$": "$"}
 
@@ -23,7 +25,7 @@ def parse(text: str) -> dict[str, str]:
     A name without "=" unsets it. Messages name the setting, never its value.
     """
     settings: dict[str, str] = {}
-    for entry in _entries(text):
+    for _first, _end, entry in _entries(re.split(_LINE_END, text)):
         name, separator, raw = entry.partition("=")
         name = _clean_name(name.strip() if separator else name)
         if separator:
@@ -38,19 +40,71 @@ def plain(value: str) -> str:
     return "" if value.lower() in ("null", "(null)", "empty", "(empty)") else value
 
 
-def _entries(text: str) -> t.Iterator[str]:
-    """The lines that hold settings; a double-quoted value may go over several lines. One that never ends is dropped."""
+def edited(text: str, changes: t.Mapping[str, str | None]) -> str:
+    """The text with other values, or without the settings whose value is to be None; all other lines stay as they are."""
+    rows = re.findall(f"[^\\r\\n]*(?:{_LINE_END})|[^\\r\\n]+", text)
+    end = (_line_end(rows[0]) if rows else "") or "\n"
+    for name, value in changes.items():
+        if not _NAME.fullmatch(name):
+            raise RollbackError(f"{name!r} cannot be the name of a setting.")
+        places = [place for place in _entries([row.rstrip("\r\n") for row in rows]) if _name_in(place[2]) == name]
+        if value is None:
+            for first, after, _entry in reversed(places):
+                del rows[first:after]
+        elif places:
+            first, after, entry = places[-1]  # of a name given twice the last value counts
+            rows[first:after] = [f"{entry.partition('=')[0]}={_written(name, value)}{_line_end(rows[after - 1])}"]
+        else:
+            if rows and not _line_end(rows[-1]):
+                rows[-1] += end
+            rows.append(f"{name}={_written(name, value)}{end}")
+    result = "".join(rows)
+    found = parse(result)
+    for name, value in changes.items():
+        if found.get(name) != value:
+            raise RollbackError(
+                f"The environment file is written in a way in which {name} cannot be changed.", next_command="edit it by hand"
+            )
+    return result
+
+
+def _line_end(row: str) -> str:
+    return row[len(row.rstrip("\r\n")) :]
+
+
+def _name_in(entry: str) -> str:
+    name, separator, _raw = entry.partition("=")
+    return _clean_name(name.strip() if separator else name)
+
+
+def _written(name: str, value: str) -> str:
+    """A value as it has to be written so that exactly that is read."""
+    if _PLAIN.fullmatch(value):
+        return value
+    letters = {letter: f"\\{escape}" for escape, letter in _ESCAPES.items()}
+    quoted = "".join(letters.get(letter, letter) for letter in value)
+    if not quoted.isprintable():
+        raise RollbackError(f"The new value of {name} has a character that cannot be written into an environment file.")
+    return f'"{quoted}"'
+
+
+def _entries(lines: t.Sequence[str]) -> t.Iterator[tuple[int, int, str]]:
+    """The settings, each with its first line and the one after its last.
+
+    A double-quoted value may go over several lines; one that never ends is dropped.
+    """
     pending: list[str] = []
-    for line in re.split(r"\r\n|\n|\r", text):
+    for number, line in enumerate(lines):
         starts = not pending and '="' in line and _quotes(line) <= 1 and line != '"'
         if starts or pending:
             pending.append(line)
             if starts or _quotes(line) == 0:
                 continue
         entry = "\n".join(pending) or line
+        first = number + 1 - max(len(pending), 1)
         pending = []
         if entry.strip() and not entry.strip().startswith("#"):
-            yield entry
+            yield first, number + 1, entry
 
 
 def _quotes(line: str) -> int:

@@ -156,6 +156,8 @@ _PHASES = {
     "db_restore returned": "return database",
     "db_migration down": "migrate down",
     "git_version_switch switched": "switch code",
+    "configuration_restore restored": "configure",
+    "configuration_restore reverted": "configure",
     "db_migration up": "migrate up",
     "laravel_cache rebuilt": "rebuild caches",
     "service_group reloaded": "start services",

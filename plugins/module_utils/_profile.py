@@ -20,7 +20,8 @@ Options = dict[str, dict[str, t.Any]]
 
 PHASES = (
     "total", "preflight", "plan", "lock", "announce", "prepare", "protect", "restore beside", "count loss", "close traffic", "quiesce writers",
-    "swap database", "migrate down", "switch code", "migrate up", "rebuild caches", "start services", "gate", "reopen", "start workers", "watch", "close run", "report",
+    "swap database", "migrate down", "switch code", "migrate up", "configure", "rebuild caches", "start services", "gate", "reopen",
+    "start workers", "watch", "close run", "report",
 )  # fmt: skip
 
 _BUDGETS: dict[str, dict[str, int]] = {

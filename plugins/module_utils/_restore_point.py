@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ import typing as t
 from . import _ledger
 from ._backup_catalogue import read as read_backups
 from ._clock import utc
+from ._contents import as_bytes, digest, hashed, read, write_new
 from ._database_credentials import from_dotenv
 from ._dotenv import parse
 from ._errors import RollbackError
@@ -31,6 +31,7 @@ from ._versions import name_of
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._ledger import Point
+    from ._units import Unit
 
 _MANIFEST = "manifest.json"
 _KEPT = 20
@@ -56,15 +57,15 @@ def look(runner: Runner, application: Application) -> tuple[Manifest, dict[str, 
             state="Nothing was recorded.",
             next_command=f"sudo -u {repository.user} git -C {repository.path} status",
         )
-    units = _units(runner, application)
-    texts = _texts(runner, application, [name for unit in units.values() for name in unit.files])
+    units = units_of(runner, application)
+    texts = _texts(runner, application, units)
     locks = repository.contents([f"{tree.commit}:{name}" for name in LOCK_FILES])
     files = {path: _described(runner, application, path, text) for path, text in texts.items()}
     manifest = {
         "application": application["name"],
         "commit": tree.commit,
         "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
-        "lock_files": {name.partition(":")[2]: _digest(text) for name, text in locks.items()},
+        "lock_files": {name.partition(":")[2]: digest(text) for name, text in locks.items()},
         "migrations": sorted(held.name for held in applied(runner, _credentials(runner, application))),
         "files": files,
         "units": {name: unit.state for name, unit in units.items()},
@@ -72,25 +73,30 @@ def look(runner: Runner, application: Application) -> tuple[Manifest, dict[str, 
     }
     same = {name: manifest[name] for name in ("commit", "lock_files", "migrations")}
     contents = {path: (about["sha256"], about["mode"], about["owner"]) for path, about in files.items()}
-    return {**manifest, "content": _digest(json.dumps([same, contents], sort_keys=True))}, texts
+    return {**manifest, "content": digest(json.dumps([same, contents], sort_keys=True))}, texts
 
 
 def _credentials(runner: Runner, application: Application) -> t.Any:
     return from_dotenv(runner, application["environment_file"], application["user"])
 
 
-def _units(runner: Runner, application: Application) -> dict[str, t.Any]:
+def units_of(runner: Runner, application: Application) -> dict[str, Unit]:
     services = application["services"]
     systemd = Systemd(runner)
     return systemd.show(systemd.expand([*services["workers"], *services["schedulers"], *services["reload"], *services["required"]]))
 
 
-def _texts(runner: Runner, application: Application, of_units: t.Sequence[str]) -> dict[str, str]:
-    """Configuration as the application's user can read it: .env, what the profile names, the workers' own unit files."""
+def configuration_files(application: Application, units: t.Mapping[str, Unit]) -> list[str]:
+    """What makes up the configuration: .env, what the profile names, the workers' own unit files."""
     named = [application["environment_file"], *application["configuration"]["files"]]
-    mine = [path for path in of_units if path.startswith("/etc/")]  # others belong to packages
+    mine = [path for unit in units.values() for path in unit.files if path.startswith("/etc/")]  # others belong to packages
+    return list(dict.fromkeys([*named, *mine]))
+
+
+def _texts(runner: Runner, application: Application, units: t.Mapping[str, Unit]) -> dict[str, str]:
+    """Configuration as the application's user can read it."""
     found = {}
-    for path in dict.fromkeys([*named, *mine]):
+    for path in configuration_files(application, units):
         done = runner.run(["cat", "--", path], user=application["user"], check=False)
         if done.rc:
             raise RollbackError(
@@ -104,7 +110,7 @@ def _texts(runner: Runner, application: Application, of_units: t.Sequence[str]) 
 
 def _described(runner: Runner, application: Application, path: str, text: str) -> dict[str, t.Any]:
     mode, owner, group = runner.run(["stat", "--format=%a %U %G", "--", path], user=application["user"]).stdout.split()
-    return {"sha256": _digest(text), "mode": mode, "owner": owner, "group": group, "bytes": len(_bytes(text))}
+    return {"sha256": digest(text), "mode": mode, "owner": owner, "group": group, "bytes": len(as_bytes(text))}
 
 
 def _newest_backup(application: Application) -> dict[str, t.Any] | None:
@@ -114,14 +120,6 @@ def _newest_backup(application: Application) -> dict[str, t.Any] | None:
     backups, _ignored = read_backups(directory, 0)
     wanted = ("id", "path", "started", "sha256", "bytes", "application_version")
     return {name: backups[0].get(name) for name in wanted} if backups else None
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(_bytes(text)).hexdigest()
 
 
 # Recording it
@@ -200,20 +198,13 @@ def _keep(folder: Folder, name: str, manifest: Manifest, texts: t.Mapping[str, s
         make_private(os.path.join(aside, "files"))
         for number, (path, text) in enumerate(texts.items()):
             manifest["files"][path]["stored"] = f"files/{number:03d}"
-            _write(os.path.join(aside, "files", f"{number:03d}"), _bytes(text))
+            write_new(os.path.join(aside, "files", f"{number:03d}"), text)
         write_json(os.path.join(aside, _MANIFEST), manifest)
         os.replace(aside, place)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise RollbackError(f"The restore point cannot be written to {place}: {error.strerror}.", state="Nothing was recorded.") from error
     return _sum(os.path.join(place, _MANIFEST))
-
-
-def _write(path: str, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sum(path: str) -> str:
@@ -267,7 +258,7 @@ def compared(runner: Runner, application: Application, name: str) -> dict[str, t
     """What is different between an entry and what runs now."""
     folder = Folder.of(application["state_directory"], application["name"])
     point = _ledger.read(folder.root).trusted().find(name)
-    trouble = "it has no snapshot" if point.manifest is None else damage(folder, point)
+    trouble = no_snapshot(folder, point)
     if trouble:
         raise RollbackError(f"The restore point {point.id} cannot be compared: {trouble}.")
     return _differences(folder, point, *look(runner, application))
@@ -300,6 +291,24 @@ def damage(folder: Folder, point: Point) -> str | None:
     except OSError as error:
         return f"{error.filename} cannot be read: {error.strerror}"
     return None
+
+
+def no_snapshot(folder: Folder, point: Point) -> str | None:
+    """Why an entry has no snapshot that can be used."""
+    return "it has no snapshot" if point.manifest is None else damage(folder, point)
+
+
+def kept_files(folder: Folder, point: Point) -> dict[str, tuple[str, dict[str, t.Any]]]:
+    """The configuration of a snapshot, file by file: the text and what is recorded about it. All of it is what was recorded, or it is refused."""
+    trouble = no_snapshot(folder, point)
+    if trouble:
+        raise RollbackError(
+            f"The configuration of the restore point {point.id} cannot be used: {trouble}.",
+            next_command="ansible-playbook playbooks/status.yml, which lists the ledger",
+        )
+    place = folder_of(folder, point.id)
+    manifest = read_json(os.path.join(place, _MANIFEST)) or {}
+    return {path: (read(os.path.join(place, about["stored"])), about) for path, about in manifest["files"].items()}
 
 
 def _differences(folder: Folder, point: Point, now: Manifest, texts: t.Mapping[str, str]) -> dict[str, t.Any]:
@@ -336,14 +345,9 @@ def _settings(folder: Folder, point: Point, then: Manifest, texts: t.Mapping[str
     for path, about in then["files"].items():
         if os.path.basename(path) != ".env":
             continue
-        with open(os.path.join(folder_of(folder, point.id), about["stored"]), "rb") as file:
-            old = parse(file.read().decode("utf-8", "surrogateescape"))
+        old = parse(read(os.path.join(folder_of(folder, point.id), about["stored"])))
         new = parse(texts.get(path, ""))
         for name in sorted({*old, *new}):
             if old.get(name) != new.get(name):
-                found[name] = {"then": _hashed(old.get(name), salt), "now": _hashed(new.get(name), salt)}
+                found[name] = {"then": hashed(old.get(name), salt), "now": hashed(new.get(name), salt)}
     return found
-
-
-def _hashed(value: str | None, salt: bytes) -> str | None:
-    return None if value is None else hmac.new(salt, _bytes(value), hashlib.sha256).hexdigest()[:12]

@@ -23,6 +23,7 @@ _GUARD_SECONDS = 5
 _OPENING_SECONDS = 3  # between taking the lock and recording that a run has begun there are milliseconds
 LEASE = 300  # seconds without a sign of life after which a run counts as dead, unless its lock says otherwise
 WATCH = "dead-man timer"
+CONFIGURATION = "configuration"  # the severity of a run that leaves code and schema alone
 
 
 @dataclass(frozen=True)

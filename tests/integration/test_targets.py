@@ -28,6 +28,11 @@ def run_target(name: str) -> None:
         pytest.fail(done.stdout[-8000:], pytrace=False)
 
 
+@requirement("CHOM-9.5-02", "CHOM-9.5-03", "D-107", "D-108", "D-111", "D-112", "D-113")
+def test_configuration_restore() -> None:
+    run_target("configuration_restore")
+
+
 @requirement("CHOM-5.2-03", "CHOM-6.2-05", "D-006", "D-007", "D-008", "D-009")
 def test_db_backup() -> None:
     run_target("db_backup")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hypothesis
+import hypothesis.strategies
 import pytest
 
 from ansible_collections.lastgood.rollback.plugins.module_utils import _dotenv
@@ -63,3 +65,40 @@ def test_what_laravel_cannot_read_is_refused_without_quoting_it(text: str) -> No
 @pytest.mark.parametrize(("value", "expected"), [("null", ""), ("(NULL)", ""), ("empty", ""), ("nullable", "nullable"), ("", "")])
 def test_words_for_nothing(value: str, expected: str) -> None:
     assert _dotenv.plain(value) == expected
+
+
+@pytest.mark.requirement("D-107", "D-108")
+@pytest.mark.parametrize(
+    ("text", "changes", "expected"),
+    [
+        ("A=1\nAB=2\n", {"A": "3"}, "A=3\nAB=2\n"),
+        ("A=1", {"B": "2"}, "A=1\nB=2\n"),
+        ("", {"B": "2"}, "B=2\n"),
+        ("A=1\r\nB=2", {"A": "x", "C": "y"}, "A=x\r\nB=2\r\nC=y\r\n"),
+        ("A=1\nA=2\n", {"A": "3"}, "A=1\nA=3\n"),
+        ("A=1\nB=2\nA=3", {"A": None}, "B=2\n"),
+        ('A="one\ntwo"\nB=2\n', {"A": "x"}, "A=x\nB=2\n"),
+        ('# A=0\nexport LONG = "1" # why\n', {"LONG": "2"}, "# A=0\nexport LONG =2\n"),
+        ("A\n", {"A": "2"}, "A=2\n"),
+        ("A=1\n", {"A": ""}, "A=\n"),
+        ("A=1\n", {"B": None}, "A=1\n"),
+    ],
+)
+def test_editing_changes_exactly_the_settings_that_are_named(text: str, changes: dict[str, str | None], expected: str) -> None:
+    assert _dotenv.edited(text, changes) == expected
+
+
+@hypothesis.given(
+    hypothesis.strategies.text(
+        hypothesis.strategies.characters(exclude_categories=["C", "Zl", "Zp", "Zs"]) | hypothesis.strategies.sampled_from(" \n\t")
+    )
+)
+def test_whatever_is_written_is_what_is_read(value: str) -> None:
+    text = _dotenv.edited('BEFORE="a b"\nA=old\nAFTER=1\n', {"A": value})
+    assert _dotenv.parse(text) == {"BEFORE": "a b", "A": value, "AFTER": "1"}
+
+
+def test_what_cannot_be_edited_is_refused() -> None:
+    for text, changes in (('A="open\nB=1', {"C": "1"}), ("A=1", {"A B": "1"}), ("A=1", {"A": "\x00"})):
+        with pytest.raises(RollbackError):
+            _dotenv.edited(text, changes)
