@@ -22,7 +22,7 @@ from ._plan_digest import covered, digest_of
 from ._probes import ProbeError
 from ._probes_redis import probe_from
 from ._probes_units import full_name, is_pattern
-from ._restore_point import last_good, recorded_backup
+from ._restore_point import last_good, snapshot_of
 from ._rights import require
 from ._run import CONFIGURATION, Folder, free_bytes, read_json, unfinished
 from ._units import Systemd
@@ -87,19 +87,17 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     application = request.application
     repository = Repository(runner, application["path"], application["user"])
     folder = Folder.of(application["state_directory"], application["name"])
-    last = read_json(folder.last_run)
-    if last is not None and last.get("severity") == CONFIGURATION:  # it says nothing about versions
-        last = None
+    last = _about_versions(read_json(folder.last_run))
     running = repository.work_tree()
     choice = _choose(repository, request, folder, running, last)
     commit = resolve(repository, choice.target, remote=application["releases"]["remote"] or None)
     switch = survey(runner, repository, choice.target, commit, running)
     pending = _pending(runner, application, folder, last, running)
     findings = Findings()
-    database = None
+    database, point = None, snapshot_of(folder, commit) if request.severity == "full_system" else None
     if request.database is not None:
         names = _names_of_version(repository, running.commit, running.commit)
-        database = findings.check("backup", lambda: _backup(request, folder, commit, names))
+        database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup")))
     migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
     units = _check_host(runner, request, repository, switch, findings) if switch.needed or pending or database else {}
@@ -116,6 +114,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "nothing_to_do": not (switch.needed or pending or findings.problems or database or (migrations and migrations["down"])),
         "pending": pending,
         "database": database,
+        "restore_point": point["id"] if point else None,
         "migrations": migrations,
         "local_changes": request.local_changes,
         "backup": request.backup and bool(application["backup"]["directory"]),
@@ -127,17 +126,24 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     }
     covers = covered(plan, switch, application, units)
     if database:
+        covers["restore_point"] = plan["restore_point"]
         covers["database"] = {"backup": database["backup"]["id"], "sha256": database["backup"]["sha256"], "tables": database["tables"]}
         plan["command"] = _command(request, plan)
     return {**plan, "covers": covers, "digest": digest_of(covers)}
 
 
-def _backup(request: Request, folder: Folder, commit: str, names: t.Collection[str]) -> dict[str, t.Any]:
+def _about_versions(last: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """The last run, unless it says nothing about versions: it was about the configuration, or is over and was about the database."""
+    kind = (last or {}).get("severity")
+    return None if kind == CONFIGURATION or (kind == "database" and not unfinished(last)) else last
+
+
+def _backup(request: Request, names: t.Collection[str], recorded: str | None) -> dict[str, t.Any]:
     """Which backup, and what speaks against it."""
     from ._plan_database import choose, compare  # only where it is used: an emergency does not wait for it
 
     wanted = request.database or {}
-    backup = choose(request.application, wanted, recorded_backup(folder, commit) if request.severity == "full_system" else None)
+    backup = choose(request.application, wanted, recorded)
     tables = sorted(wanted.get("tables") or [])
     return {
         "backup": backup,

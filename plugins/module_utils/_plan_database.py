@@ -121,5 +121,8 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if found["of_running_version"]:
         yield f"WARNING: the backup was made while {plan['from_version']}, the version that runs now, was running already"
     yield "the database that is replaced is kept beside the restored one until it is released"
+    if plan["severity"] == "full_system":
+        point = plan["restore_point"]
+        yield f"configuration: as in the restore point {point}" if point else "configuration: stays, since no restore point of the target holds it"
     if plan["migrations"].get("up"):
         yield f"migrations that will be applied after the restore: {', '.join(plan['migrations']['up'])}"

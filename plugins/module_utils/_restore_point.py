@@ -264,13 +264,12 @@ def compared(runner: Runner, application: Application, name: str) -> dict[str, t
     return _differences(folder, point, *look(runner, application))
 
 
-def recorded_backup(folder: Folder, commit: str) -> str | None:
-    """The database backup that was the newest one when a version was last recorded; None where none is on record."""
+def snapshot_of(folder: Folder, commit: str) -> dict[str, t.Any] | None:
+    """The newest intact snapshot of a version, with the database backup that was the newest one then; None where there is none."""
     for point in reversed(_ledger.read(folder.root).trusted().of(commit)):
         if point.manifest and damage(folder, point) is None:
-            found = (read_json(os.path.join(folder_of(folder, point.id), _MANIFEST)) or {}).get("backup")
-            if found:
-                return str(found["id"])
+            manifest = read_json(os.path.join(folder_of(folder, point.id), _MANIFEST)) or {}
+            return {"id": point.id, "backup": (manifest.get("backup") or {}).get("id")}
     return None
 
 

@@ -167,6 +167,14 @@ database:
     of_running_version:
       description: Whether it was made while the version that runs now was running already.
       type: bool
+restore_point:
+  description: The entry of the ledger whose configuration comes back; null when the configuration stays as it is.
+  returned: success
+  type: str
+command:
+  description: What somebody types to have exactly this done; only with a database.
+  returned: success
+  type: str
 budgets:
   description: Seconds that each phase and the whole may take.
   returned: success

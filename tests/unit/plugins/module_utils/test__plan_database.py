@@ -145,6 +145,8 @@ def test_what_is_compared_is_what_goes_back_else_what_is_configured() -> None:
 def test_the_plan_says_which_data_come_back() -> None:
     plan = {
         "from_version": "v1.2.4",
+        "severity": "full_system",
+        "restore_point": "p1",
         "migrations": {"up": ["m3"]},
         "database": {
             "backup": {"id": "b1", "started": "2026-11-22T02:00:00Z", "bytes": 5, "application_version": "v1.2.4", "label": None},
@@ -157,6 +159,7 @@ def test_the_plan_says_which_data_come_back() -> None:
         "the tables users from the backup b1",
         "WARNING: the backup was made while v1.2.4",
         "applied after the restore: m3",
+        "in the restore point p1",
         "is kept",
     ):
         assert word in text
