@@ -71,10 +71,26 @@ class Question:
     binary: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True)
+class Load:
+    """Saved rows on their way to a table: the file, the key by which they are told apart and the columns that the table has, too."""
+
+    table: Table
+    path: str
+    rows: int
+    key: tuple[str, ...]
+    columns: list[Column]
+
+
 class Engine(t.Protocol):
-    """How a kind of database is asked; the live database is the one that the login names."""
+    """How a kind of database is asked; the live database is the one that the login names.
+
+    Tables that are named aside stand for those of the side database while saved rows are put back.
+    """
 
     engine: t.ClassVar[str]
+    affected: t.ClassVar[str]
+    aside: dict[str, str]
 
     @property
     def database(self) -> str: ...
@@ -98,3 +114,15 @@ class Engine(t.Protocol):
     def since(self, column: Column, seconds: float) -> str | None: ...
 
     def read(self, questions: t.Sequence[Question], timeout: float) -> None: ...
+
+    def overwriting(self, load: Load, matches: str, differ: str) -> str: ...
+
+    def replay(
+        self,
+        loads: t.Sequence[Load],
+        steps: t.Sequence[Question | str],
+        guards: t.Sequence[tuple[str, str]],
+        *,
+        apply: bool,
+        timeout: float,
+    ) -> None: ...

@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import datetime
+import json
 import os
 import re
+import tempfile
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import _database_mysql
 from ._database_mysql import quoted_name, quoted_text
 from ._errors import CommandError, RollbackError
-from ._tables import BINARY, NUMBER, OTHER, TEXT, TIME, Column, Question, Reference, Table, Value
+from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, Load, Question, Reference, Table, Value
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -53,6 +57,15 @@ SET SESSION time_zone = '+00:00';
 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;
 """
+_REPLAY = """
+SET NAMES utf8mb4;
+SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = {checks};
+/*M!100100 SET SESSION max_statement_time = {timeout:.0f} */;
+CREATE TEMPORARY TABLE lastgood_guard (orphans VARCHAR(255), UNIQUE KEY lastgood_guard (orphans));
+"""
+END = "end of the saved rows\n"
+_BATCH = 1 << 18
+_GUARDED = re.compile(r"Duplicate entry '(.*)' for key '(?:lastgood_guard\.)?lastgood_guard'", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _PLAIN = {b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 
@@ -64,7 +77,9 @@ class MysqlTables:
     runner: Runner
     credentials: Credentials
     side: str | None = None
+    aside: dict[str, str] = field(default_factory=dict)
     engine: t.ClassVar[str] = "mysql"
+    affected: t.ClassVar[str] = "ROW_COUNT()"
 
     @property
     def database(self) -> str:
@@ -95,7 +110,9 @@ class MysqlTables:
         return quoted_name(name)
 
     def place(self, alias: str, table: str) -> str:
-        return f"{quoted_name(self.database if alias == 'l' else self.side or '')}.{quoted_name(table)}"
+        if alias == SIDE and table in self.aside:
+            return quoted_name(self.aside[table])
+        return f"{quoted_name(self.database if alias == LIVE else self.side or '')}.{quoted_name(table)}"
 
     def same(self, live: Column, side: Column) -> str:
         mine, theirs = f"l.{quoted_name(live.name)}", f"s.{quoted_name(side.name)}"
@@ -141,27 +158,120 @@ class MysqlTables:
         """Ask everything in one session that sees one moment; rows are handed on as they arrive."""
         script = _SESSION.format(timeout=timeout) + "".join(f"{_statement(n, question)};\n" for n, question in enumerate(questions))
         rows = Rows(questions)
-        with _database_mysql.in_memory("lastgood-questions", script) as source:
-            self.stream([], source, rows.feed, timeout)
+        with (
+            open(os.devnull, "wb") as nowhere,
+            _database_mysql.in_memory("lastgood-questions", script) as source,
+            self._client(f"--execute=source {source}", "--quick") as client,
+        ):
+            self.runner.pipeline([client], output=nowhere.fileno(), watch=rows.feed, timeout=timeout)
         rows.end()
 
-    def stream(self, before: t.Sequence[t.Sequence[str]], source: str, watch: t.Callable[[bytes], bytes], timeout: float) -> None:
-        """Let the client do what a file says; watch sees all that it answers."""
-        with _database_mysql.option_file(self.credentials) as login, open(os.devnull, "wb") as nowhere:
-            argv = [
-                _database_mysql.client(self.runner),
-                f"--defaults-file={login}",
-                "--batch",
-                "--skip-column-names",
-                "--quick",
-                "--default-character-set=utf8mb4",
-                "--max-allowed-packet=1G",
-                f"--execute=source {source}",
-            ]
+    def overwriting(self, load: Load, matches: str, differ: str) -> str:
+        names = [quoted_name(column.name) for column in load.columns]
+        pair = f"{self.place(LIVE, load.table.name)} l JOIN {self.place(SIDE, load.table.name)} s ON {matches}"
+        return f"UPDATE {pair} SET {', '.join(f'l.{name} = s.{name}' for name in names)} WHERE {differ}"
+
+    def replay(
+        self,
+        loads: t.Sequence[Load],
+        steps: t.Sequence[Question | str],
+        guards: t.Sequence[tuple[str, str]],
+        *,
+        apply: bool,
+        timeout: float,
+    ) -> None:
+        """Hand the rows to the client as SQL while they are read; when it fails at anything, nothing was changed."""
+        questions: list[Question] = []
+        texts: list[str] = []
+        for step in steps:
+            texts.append(step if isinstance(step, str) else _statement(len(questions), step))
+            questions += [] if isinstance(step, str) else [step]
+        rows = Rows(questions)
+        texts += [f"INSERT INTO lastgood_guard SELECT {quoted_text(name)} {source} LIMIT 1" for name, source in guards]
+        head = [_REPLAY.format(timeout=timeout, checks=int(not guards))]
+        head += [f"CREATE TEMPORARY TABLE {self.place(SIDE, load.table.name)} LIKE {self.place(LIVE, load.table.name)};" for load in loads]
+        head += [f"INSERT IGNORE INTO lastgood_guard VALUES ({quoted_text(name)});" for name, _source in guards]
+        tail = ["START TRANSACTION;", *(f"{text};" for text in texts), "COMMIT;" if apply else "ROLLBACK;", ""]
+        translation = Translation({load.table.name: (self.place(SIDE, load.table.name), load) for load in loads}, head, tail)
+        with _database_mysql.in_memory("lastgood-end", END) as end, tempfile.TemporaryFile() as answers:
+            feed = ["cat", "--", *(load.path for load in loads), end]
+            with self._client() as client:
+                self.runner.pipeline([feed, client], output=answers.fileno(), watch=translation.feed, timeout=timeout)
+            answers.seek(0)
+            while chunk := answers.read(1 << 20):
+                rows.feed(chunk)
+        rows.end()
+
+    @contextlib.contextmanager
+    def _client(self, *more: str) -> t.Iterator[list[str]]:
+        """The client's command while the login is there, with its failures in words."""
+        with _database_mysql.option_file(self.credentials) as login:
             try:
-                self.runner.pipeline([*before, argv], output=nowhere.fileno(), watch=watch, timeout=timeout)
+                yield [
+                    _database_mysql.client(self.runner),
+                    f"--defaults-file={login}",
+                    "--batch",
+                    "--skip-column-names",
+                    "--default-character-set=utf8mb4",
+                    "--max-allowed-packet=1G",
+                    f"--database={self.database}",
+                    *more,
+                ]
             except CommandError as error:
-                raise _database_mysql.explained(error, self.credentials) from None
+                raise _explained(error, self.credentials) from None
+
+
+class Translation:
+    """Makes SQL of saved rows while they pass by."""
+
+    def __init__(self, loads: t.Mapping[str, tuple[str, Load]], head: t.Sequence[str], tail: t.Sequence[str]) -> None:
+        self._loads = loads
+        self._head, self._tail = list(head), tail
+        self._rest: list[bytes] = []
+        self._into: tuple[str, Load] | None = None
+        self._waiting: list[str] = []
+        self._length = 0
+        self._counts = dict.fromkeys(loads, 0)
+
+    def feed(self, chunk: bytes) -> bytes:
+        out, self._head = self._head, []
+        first, *others = chunk.split(b"\n")
+        self._rest.append(first)
+        for other in others:
+            out += self._line(b"".join(self._rest))
+            self._rest = [other]
+        return "\n".join([*out, ""]).encode() if out else b""
+
+    def _line(self, line: bytes) -> list[str]:
+        if line == END.encode().strip():
+            return [*self._flush(), *self._end()]
+        entry = json.loads(line)
+        if "table" in entry:
+            out = self._flush()
+            self._into = self._loads[entry["table"]]
+            return out
+        if self._into is None:
+            raise RollbackError("The saved rows do not begin with the name of their table.")
+        load = self._into[1]
+        self._counts[load.table.name] += 1
+        values = f"({', '.join(_literal(column, entry['row'][column.name]) for column in load.columns)})"
+        self._waiting.append(values)
+        self._length += len(values)
+        return self._flush() if self._length > _BATCH else []
+
+    def _flush(self) -> list[str]:
+        if not self._waiting or self._into is None:
+            return []
+        place, load = self._into
+        names = ", ".join(quoted_name(column.name) for column in load.columns)
+        values, self._waiting, self._length = ", ".join(self._waiting), [], 0
+        return [f"INSERT INTO {place} ({names}) VALUES {values};"]
+
+    def _end(self) -> t.Sequence[str]:
+        for name, (_place, load) in self._loads.items():
+            if self._counts[name] != load.rows:
+                raise RollbackError(f"{load.path} has {self._counts[name]} rows, but {load.rows} were saved.")
+        return self._tail
 
 
 class Rows:
@@ -196,6 +306,24 @@ class Rows:
 def _statement(number: int, question: Question) -> str:
     nulls = ", ".join(f"{expression} IS NULL" for expression in question.expressions)
     return f"SELECT {number}, CONCAT({nulls}), {', '.join(question.expressions)} {question.source}"
+
+
+def _literal(column: Column, value: t.Any) -> str:
+    """A saved value as SQL that no setting of the server can read in another way."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, dict):
+        return f"x'{base64.b64decode(value['base64'], validate=True).hex()}'"
+    if column.type.startswith("bit"):
+        return str(int(value))
+    return f"_utf8mb4 x'{str(value).encode().hex()}'"
+
+
+def _explained(error: CommandError, credentials: Credentials) -> RollbackError:
+    orphans = _GUARDED.search(error.stderr)
+    if orphans:
+        return RollbackError(f"Rows of {orphans.group(1)} refer to rows that are neither in the database nor among those that were saved.")
+    return _database_mysql.explained(error, credentials)
 
 
 def _exactly(expression: str) -> str:
