@@ -23,7 +23,7 @@ options:
   engine:
     description: The kind of database; V(mysql) is MariaDB too. Default is what O(environment_file) says, else V(mysql).
     type: str
-    choices: [mysql, sqlite]
+    choices: [mysql, postgresql, sqlite]
   database:
     description: The name of the database, or the path of the SQLite file. Default is what O(environment_file) says.
     type: str
@@ -41,10 +41,13 @@ options:
     type: str
     default: 127.0.0.1
   login_port:
-    description: The database server's port, when there is no O(environment_file).
+    description:
+      - The database server's port, when there is no O(environment_file). Default is V(5432) for PostgreSQL, else V(3306).
     type: int
-    default: 3306
   login_unix_socket:
-    description: The database server's socket, used instead of host and port.
+    description:
+      - The database server's socket, used instead of host and port. For PostgreSQL it is the folder that the socket is in.
+      - A PostgreSQL login by socket without a password is by the system's user (peer). The database's programs then run as the system user
+        O(login_user), such as V(postgres).
     type: path
 """

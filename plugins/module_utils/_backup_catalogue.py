@@ -54,6 +54,14 @@ def read(directory: str, now: float) -> tuple[list[Entry], list[dict[str, str]]]
     return sorted(backups, key=lambda backup: (backup["started"], backup["id"]), reverse=True), ignored
 
 
+def one(manifest: str, now: float) -> Entry:
+    """The backup that a manifest describes; raise when there is none."""
+    try:
+        return _entry(*os.path.split(os.path.abspath(manifest)), now)
+    except Unusable as reason:
+        raise RollbackError(f"{manifest} is not the manifest of a backup: {reason}.") from None
+
+
 def moment(text: str) -> datetime.datetime:
     """An ISO 8601 time that says its time zone."""
     try:
@@ -72,7 +80,7 @@ def verified(runner: Runner, backups: t.Iterable[Entry]) -> tuple[list[Entry], l
     damaged: list[dict[str, str]] = []
     for backup in backups:
         try:
-            _verify(runner, backup)
+            verify(runner, backup)
         except Unusable as reason:
             damaged.append({"path": backup["path"], "reason": str(reason)})
         else:
@@ -80,7 +88,8 @@ def verified(runner: Runner, backups: t.Iterable[Entry]) -> tuple[list[Entry], l
     return whole, damaged
 
 
-def _verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+def verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+    """Read a backup completely; raise Unusable unless it holds what its manifest says."""
     if _backup.sha256(backup["path"]) != backup["sha256"]:
         raise Unusable("its checksum differs from the manifest's")
     if backup["engine"] == "sqlite":

@@ -20,16 +20,24 @@ if t.TYPE_CHECKING:
 LOGIN: dict[str, t.Any] = {
     "environment_file": {"type": "path"},
     "environment_user": {"type": "str"},
-    "engine": {"type": "str", "choices": ["mysql", "sqlite"]},
+    "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"]},
     "database": {"type": "str"},
     "login_user": {"type": "str"},
     "login_password": {"type": "str", "no_log": True},
     "login_host": {"type": "str", "default": "127.0.0.1"},
-    "login_port": {"type": "int", "default": 3306},
+    "login_port": {"type": "int"},
     "login_unix_socket": {"type": "path"},
 }
 
-_ENGINES = {"mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
+_ENGINES = {
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "pgsql": "postgresql",
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "sqlite": "sqlite",
+}
+PORTS = {"mysql": 3306, "postgresql": 5432}
 _READ_TIMEOUT = 20
 
 
@@ -46,6 +54,11 @@ class Credentials:
     password: str = field(default="", repr=False)
     certificate_authority: str = ""
 
+    @property
+    def system_user(self) -> str | None:
+        """As whom programs have to run for a login without a password that PostgreSQL grants by the system's user (peer)."""
+        return self.user if self.engine == "postgresql" and self.socket and not self.password else None
+
     def with_database(self, database: str) -> Credentials:
         return replace(self, database=database)
 
@@ -58,10 +71,11 @@ def from_options(options: t.Mapping[str, t.Any], runner: Runner) -> Credentials:
 
     With both, the file says which database on which server, and the options who logs in.
     """
+    engine = options["engine"] or "mysql"
     login = Credentials(
-        engine=options["engine"] or "mysql",
+        engine=engine,
         host=options["login_host"],
-        port=options["login_port"],
+        port=options["login_port"] or PORTS.get(engine, 0),
         socket=options["login_unix_socket"] or "",
         user=options["login_user"] or "",
         password=options["login_password"] or "",
@@ -97,33 +111,35 @@ def from_settings(settings: t.Mapping[str, str]) -> Credentials:
     engine = _engine(connection, "DB_CONNECTION")
     if engine == "sqlite":
         return Credentials(engine=engine, database=known.get("DB_DATABASE", ""))
+    host = known.get("DB_HOST") or "127.0.0.1"
     return Credentials(
         engine=engine,
         database=_wanted(known, "DB_DATABASE"),
-        host=known.get("DB_HOST") or "127.0.0.1",
-        port=_port(known.get("DB_PORT") or "3306"),
-        socket=known.get("DB_SOCKET", ""),
+        host=host,
+        port=_port(known["DB_PORT"]) if known.get("DB_PORT") else PORTS[engine],
+        socket=_socket(engine, host, known.get("DB_SOCKET", "")),
         user=_wanted(known, "DB_USERNAME"),
         password=known.get("DB_PASSWORD", ""),
-        certificate_authority=known.get("MYSQL_ATTR_SSL_CA", ""),
+        certificate_authority=known.get("MYSQL_ATTR_SSL_CA", "") if engine == "mysql" else "",
     )
 
 
 def _from_url(url: str) -> Credentials:
     try:
         parts = urllib.parse.urlsplit(url)
-        port = parts.port or 3306
+        port = parts.port
     except ValueError:
         raise RollbackError("The database address (DB_URL) in the environment file cannot be read.") from None
     engine = _engine(parts.scheme, "DB_URL")
     if engine == "sqlite":
         return Credentials(engine=engine, database=urllib.parse.unquote(parts.path))
+    host = urllib.parse.unquote(parts.hostname or "127.0.0.1")
     return Credentials(
         engine=engine,
         database=urllib.parse.unquote(parts.path.lstrip("/")),
-        host=parts.hostname or "127.0.0.1",
-        port=port,
-        socket=urllib.parse.parse_qs(parts.query).get("unix_socket", [""])[0],
+        host=host,
+        port=port or PORTS[engine],
+        socket=_socket(engine, host, urllib.parse.parse_qs(parts.query).get("unix_socket", [""])[0]),
         user=urllib.parse.unquote(parts.username or ""),
         password=urllib.parse.unquote(parts.password or ""),
     )
@@ -133,6 +149,13 @@ def _engine(name: str, setting: str) -> str:
     if name not in _ENGINES:
         raise RollbackError(f"{setting} names the database kind {name!r}; known kinds: {', '.join(sorted(_ENGINES))}.")
     return _ENGINES[name]
+
+
+def _socket(engine: str, host: str, socket: str) -> str:
+    """The socket that is named; PostgreSQL takes its folder in the place of a host, and knows no other setting for it."""
+    if engine == "postgresql":
+        return host if host.startswith("/") else ""
+    return socket
 
 
 def _wanted(settings: t.Mapping[str, str], name: str) -> str:

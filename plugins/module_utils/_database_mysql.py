@@ -11,6 +11,7 @@ import os
 import re
 import typing as t
 
+from ._database_error import OTHER, SUMMARIES, UNKNOWN_DATABASE, UNREACHABLE, WRONG_LOGIN, DatabaseError
 from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
@@ -22,10 +23,6 @@ _ERROR = re.compile(r"(?:ERROR|[Ee]rror:?) (\d{4})\b|\((\d{4})\)")
 _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
 
-WRONG_LOGIN = "wrong_login"
-UNREACHABLE = "unreachable"
-UNKNOWN_DATABASE = "unknown_database"
-OTHER = "other"
 _REASONS = {
     1044: UNKNOWN_DATABASE,
     1045: WRONG_LOGIN,
@@ -38,14 +35,6 @@ _REASONS = {
     2013: UNREACHABLE,
     2026: UNREACHABLE,
 }
-
-
-class DatabaseError(RollbackError):
-    """The database could not be asked; reason tells a wrong login from an absent server or database."""
-
-    def __init__(self, message: str, *, reason: str, **more: t.Any) -> None:
-        super().__init__(message, **more)
-        self.reason = reason
 
 
 def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60) -> list[list[str]]:
@@ -111,13 +100,7 @@ def explained(error: CommandError, credentials: Credentials) -> DatabaseError:
     found = _ERROR.search(error.stderr)
     reason = _REASONS.get(int(found.group(1) or found.group(2)), OTHER) if found else OTHER
     told = error.stderr.strip().splitlines()[-1:] or [error.message]
-    summary = {
-        WRONG_LOGIN: "refused the login",
-        UNREACHABLE: "cannot be reached, or no longer",
-        UNKNOWN_DATABASE: "does not exist, or this user may not use it",
-        OTHER: "could not be asked",
-    }[reason]
-    return DatabaseError(f"{place(credentials)} {summary}: {told[0].rstrip('.')}.", reason=reason)
+    return DatabaseError(f"{place(credentials)} {SUMMARIES[reason]}: {told[0].rstrip('.')}.", reason=reason)
 
 
 def quoted_name(name: str) -> str:

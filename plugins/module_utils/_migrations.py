@@ -9,7 +9,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ._database_mysql import DatabaseError, query
+from ._database import query
+from ._database_error import DatabaseError
 from ._errors import RollbackError
 
 if t.TYPE_CHECKING:

@@ -47,6 +47,22 @@ def test_sqlite_needs_only_a_path() -> None:
     )
 
 
+def test_postgresql_has_its_own_port_and_names_a_socket_as_host() -> None:
+    assert from_settings({**LOGIN, "DB_CONNECTION": "pgsql", "DB_SOCKET": "/run/mysqld/mysqld.sock"}) == Credentials(
+        engine="postgresql", database="chom", host="127.0.0.1", port=5432, user="chom", password="secret"
+    )
+    address = from_settings({"DB_URL": "postgres://us%40er:p%23w@db.example.test/shop"})
+    assert (address.engine, address.host, address.port, address.user, address.system_user) == (
+        "postgresql",
+        "db.example.test",
+        5432,
+        "us@er",
+        None,
+    )
+    peer = from_settings({"DB_CONNECTION": "pgsql", "DB_HOST": "/run/postgresql", "DB_DATABASE": "chom", "DB_USERNAME": "chom"})
+    assert (peer.socket, peer.system_user) == ("/run/postgresql", "chom")
+
+
 def test_a_password_of_null_is_no_password() -> None:
     assert from_settings({**LOGIN, "DB_PASSWORD": "null"}).password == ""
 

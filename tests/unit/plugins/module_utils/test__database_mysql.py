@@ -9,9 +9,9 @@ import pathlib
 import pytest
 from databases import Streaming
 
-from ansible_collections.lastgood.rollback.plugins.module_utils import _database_mysql
+from ansible_collections.lastgood.rollback.plugins.module_utils import _database_error, _database_mysql
 from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
-from ansible_collections.lastgood.rollback.plugins.module_utils._database_mysql import DatabaseError
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_error import DatabaseError
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 
 LOGIN = Credentials(database="chom", host="127.0.0.1", user="chom", password="secret")
@@ -35,17 +35,17 @@ def test_a_login_without_a_database_names_none() -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ("ERROR 1045 (28000): Access denied", _database_mysql.WRONG_LOGIN),
-        ("ERROR 1698 (28000): Access denied", _database_mysql.WRONG_LOGIN),
-        ("mariadb-dump: Got error: 1045: Access denied", _database_mysql.WRONG_LOGIN),
-        ("ERROR 1044 (42000): Access denied to database", _database_mysql.UNKNOWN_DATABASE),
-        ("ERROR 1049 (42000): Unknown database", _database_mysql.UNKNOWN_DATABASE),
-        ("ERROR 2002 (HY000): Can't connect", _database_mysql.UNREACHABLE),
-        ("ERROR 2026 (HY000): TLS/SSL error", _database_mysql.UNREACHABLE),
-        ("mariadb-dump: Couldn't execute 'SELECT `a`': TLS/SSL error: unexpected eof while reading (2026)", _database_mysql.UNREACHABLE),
-        ("mariadb-dump: Error 2013: Lost connection to server during query when dumping table `a` at row: 1", _database_mysql.UNREACHABLE),
-        ("ERROR 1205 (HY000): Lock wait timeout", _database_mysql.OTHER),
-        ("", _database_mysql.OTHER),
+        ("ERROR 1045 (28000): Access denied", _database_error.WRONG_LOGIN),
+        ("ERROR 1698 (28000): Access denied", _database_error.WRONG_LOGIN),
+        ("mariadb-dump: Got error: 1045: Access denied", _database_error.WRONG_LOGIN),
+        ("ERROR 1044 (42000): Access denied to database", _database_error.UNKNOWN_DATABASE),
+        ("ERROR 1049 (42000): Unknown database", _database_error.UNKNOWN_DATABASE),
+        ("ERROR 2002 (HY000): Can't connect", _database_error.UNREACHABLE),
+        ("ERROR 2026 (HY000): TLS/SSL error", _database_error.UNREACHABLE),
+        ("mariadb-dump: Couldn't execute 'SELECT `a`': TLS/SSL error: unexpected eof while reading (2026)", _database_error.UNREACHABLE),
+        ("mariadb-dump: Error 2013: Lost connection to server during query when dumping table `a` at row: 1", _database_error.UNREACHABLE),
+        ("ERROR 1205 (HY000): Lock wait timeout", _database_error.OTHER),
+        ("", _database_error.OTHER),
     ],
 )
 def test_failures_have_a_reason(said: str, reason: str) -> None:

@@ -1,0 +1,420 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+# A backup becomes the live database by way of a side database: loaded, proven, swapped in. What is replaced is kept until it is released.
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import os
+import shlex
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from . import _backup_catalogue
+from ._clock import utc
+from ._command import current_user
+from ._errors import RollbackError
+from ._run import make_private, read_json, write_json
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+
+Backup = _backup_catalogue.Entry
+
+UNTOUCHED = "The live database was not touched."
+
+# The stages of a restore, as its record names them.
+LOADING = "loading"
+PROVEN = "proven"
+SWAPPING = "swapping"
+SWAPPED = "swapped"
+RETURNING = "returning"
+RETURNED = "returned"
+RELEASED = "released"
+
+_FALSE = {"", "0", "f", "false", "null", "none"}
+
+
+class Engine(t.Protocol):
+    """A database server, or a library, into which backups can be restored. Names of databases are those of the engine; SQLite's are paths."""
+
+    engine: t.ClassVar[str]
+    longest_name: t.ClassVar[int]  # in bytes of UTF-8
+
+    def check(self, backup: Backup, side: str) -> None:
+        """Refuse what cannot work: a backup from a newer server, missing privileges, impossible names, too little space. Changes nothing."""
+        ...
+
+    def exists(self, database: str) -> bool: ...
+
+    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+        """Create the side database and fill it."""
+        ...
+
+    def census(self, database: str) -> dict[str, t.Any]:
+        """What a database holds, with keys of the manifest: tables with their rows, numbers of views, triggers and so on."""
+        ...
+
+    def violations(self, database: str) -> list[str]:
+        """Foreign keys and other constraints that do not hold, in words."""
+        ...
+
+    def ask(self, database: str, sql: str) -> list[list[str]]:
+        """The rows of one query that can change nothing, as text; NULL is the text NULL."""
+        ...
+
+    def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
+        """Foreign keys that would not hold when only these tables came from incoming, in words; refuse tables that cannot be swapped alone."""
+        ...
+
+    def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
+        """Let incoming become live and live become outgoing, or only these tables; called again after an interruption, it goes on.
+
+        At any moment, live is the old or the new database, complete, once the call is repeated.
+        """
+        ...
+
+    def drop(self, database: str) -> None:
+        """Remove a database that exists."""
+        ...
+
+
+class Record:
+    """What is known of a restore, in a file that survives the process: flushed to disk before what it announces is done."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.facts: dict[str, t.Any] = {}
+
+    def write(self, **facts: t.Any) -> None:
+        """Add facts. Those named notes belong to the engine."""
+        self.facts = {**self.facts, **facts, "at": utc()}
+        write_json(self.path, self.facts)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.facts = {}
+
+    @contextlib.contextmanager
+    def alone(self, *, create: bool) -> t.Iterator[None]:
+        """Keep others from working by the same record while the block runs, then read what the last of them left."""
+        lock = self._lock(create)
+        try:
+            if lock is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.facts = read_json(self.path) or {}
+            yield
+        except BlockingIOError:
+            raise RollbackError(f"Another restore with the record {self.path} is at work.", state=UNTOUCHED) from None
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+    def _lock(self, create: bool) -> int | None:
+        try:
+            if create:
+                make_private(os.path.dirname(self.path))
+            elif not os.path.exists(self.path):
+                return None
+            return os.open(f"{self.path}.lock", os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
+        except OSError as error:
+            folder = os.path.dirname(self.path)
+            raise RollbackError(
+                f"The record of the restore cannot be kept in {folder}: {error.strerror}.",
+                state=UNTOUCHED,
+                next_command=f"sudo install -d -o {current_user()} -m 0700 {shlex.quote(folder)}",
+            ) from error
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for."""
+
+    live: str
+    backup: str | None
+    tables: t.Sequence[str] = ()
+    assertions: t.Sequence[str] = ()
+    accept_orphans: bool = False
+    jobs: int = 0
+    timeout: float = 3600
+
+
+@dataclass
+class Restore:
+    """One restore, from the backup to the release of what it replaced."""
+
+    runner: Runner
+    engine: Engine
+    record: Record
+    wanted: Wanted
+    check_mode: bool = False
+    backup: Backup = field(default_factory=dict)
+
+    def reach(self, state: str) -> bool:
+        """Bring a state about; returns whether something changed, or in check mode would."""
+        self._require_own_record()
+        return {"beside": self._beside, "swapped": self._swapped, "returned": self._returned, "released": self._released}[state]()
+
+    @property
+    def stage(self) -> str | None:
+        return self.record.facts.get("stage")
+
+    @property
+    def side(self) -> str:
+        return beside(self.wanted.live, "__side", self.engine.longest_name)
+
+    def facts(self) -> dict[str, t.Any]:
+        known = self.record.facts
+        return {
+            "stage": self.stage,
+            "side": known.get("side") if self.stage in (LOADING, PROVEN, SWAPPING, RETURNING, RETURNED) else None,
+            "kept": known.get("kept") if self.stage in (SWAPPING, SWAPPED, RETURNING) else None,
+            "proof": known.get("proof"),
+            "backup": known.get("backup"),
+            "record": self.record.path,
+        }
+
+    def _require_own_record(self) -> None:
+        known = self.record.facts
+        mine = {"engine": self.engine.engine, "database": self.wanted.live}
+        if known and self.stage != RELEASED and any(known.get(name) != value for name, value in mine.items()):
+            raise RollbackError(
+                f"The record {self.record.path} belongs to a restore of {known.get('database')!r}.",
+                state=UNTOUCHED,
+                next_command="give each database a record of its own",
+            )
+
+    def _beside(self) -> bool:
+        self._open_backup()
+        same = self._is_of_this_backup()
+        if self.stage == SWAPPED and same:
+            return False
+        self._refuse_unless_free(same)
+        if self.stage == PROVEN and same and self.engine.exists(self.side):
+            return False
+        if self.stage == RETURNED:
+            raise self._in_the_way("still keeps what was live for a while")
+        if self.stage not in (LOADING, PROVEN) and self.engine.exists(self.side):
+            raise RollbackError(
+                f"The database {self.side} exists and is not known to {self.record.path}: it is not this restore's to replace.",
+                state=UNTOUCHED,
+                next_command=f"look at {self.side}; rename or drop it, then run again",
+            )
+        began = time.monotonic()
+        self._verify()
+        self.engine.check(self.backup, self.side)
+        if not self.check_mode:
+            self._load(time.monotonic() - began)
+        return True
+
+    def _refuse_unless_free(self, same: bool) -> None:
+        if self.stage in (SWAPPING, RETURNING):
+            word = "swapped" if self.stage == SWAPPING else "returned"
+            raise RollbackError(
+                f"A swap of {self.wanted.live} was interrupted.",
+                state="Some of its triggers, views or programs may be missing until it is completed.",
+                next_command=f"run db_restore with state: {word}",
+            )
+        if self.stage == SWAPPED and not same:
+            raise self._in_the_way("is live")
+
+    def _in_the_way(self, what: str) -> RollbackError:
+        name = (self.record.facts.get("backup") or {}).get("id")
+        return RollbackError(
+            f"An earlier restore of {self.wanted.live}, from {name}, {what}.",
+            state=UNTOUCHED,
+            next_command="run db_restore with state: returned, or with state: released when what it keeps is no longer needed",
+        )
+
+    def _open_backup(self) -> None:
+        if not self.wanted.backup:
+            raise RollbackError("There is no backup to restore: the option backup is the path of its manifest.", state=UNTOUCHED)
+        self.backup = _backup_catalogue.one(self.wanted.backup, time.time())
+        if self.backup["engine"] != self.engine.engine:
+            raise RollbackError(
+                f"The backup {self.backup['id']} is of {self.backup['engine']}, not of {self.engine.engine}.", state=UNTOUCHED
+            )
+        if self.backup["database"] != self.wanted.live:
+            raise RollbackError(
+                f"The backup {self.backup['id']} is of the database {self.backup['database']!r}, not of {self.wanted.live!r}.",
+                state=UNTOUCHED,
+            )
+
+    def _is_of_this_backup(self) -> bool:
+        known = self.record.facts
+        same = (known.get("backup") or {}).get("sha256") == self.backup["sha256"] and known.get("tables", []) == list(self.wanted.tables)
+        return bool(same)
+
+    def _verify(self) -> None:
+        try:
+            _backup_catalogue.verify(self.runner, self.backup)
+        except _backup_catalogue.Unusable as reason:
+            raise RollbackError(f"The backup {self.backup['id']} cannot be used: {reason}.", state=UNTOUCHED) from None
+
+    def _load(self, checking: float) -> None:
+        """Fill the side database and prove it."""
+        if self.stage in (LOADING, PROVEN) and self.engine.exists(self.side):
+            self.engine.drop(self.side)
+        self.record.forget()
+        self.record.write(
+            stage=LOADING,
+            engine=self.engine.engine,
+            database=self.wanted.live,
+            side=self.side,
+            tables=list(self.wanted.tables),
+            backup={name: self.backup[name] for name in ("id", "sha256", "manifest", "started")},
+        )
+        began = time.monotonic()
+        try:
+            self.engine.load(self.backup, self.side, jobs=self.wanted.jobs or os.cpu_count() or 1, timeout=self.wanted.timeout)
+        except RollbackError as error:
+            self._clear_away()
+            error.state = UNTOUCHED
+            raise
+        loaded = time.monotonic()
+        try:
+            proof = self._prove()
+        except RollbackError as error:
+            error.state = f"{UNTOUCHED} What was loaded is in {self.side}; the next attempt replaces it."
+            raise
+        seconds = {"checking": checking, "loading": loaded - began, "proving": time.monotonic() - loaded}
+        proof["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
+        self.record.write(stage=PROVEN, proof=proof)
+
+    def _clear_away(self) -> None:
+        """Give the space back that half a database takes; when that fails too, the next attempt does it."""
+        with contextlib.suppress(RollbackError):
+            if self.engine.exists(self.side):
+                self.engine.drop(self.side)
+
+    def _prove(self) -> dict[str, t.Any]:
+        found = self.engine.census(self.side)
+        differences = compared(found, self.backup)
+        if differences:
+            raise RollbackError(f"The side database differs from the manifest: {'; '.join(differences)}.")
+        violations = self.engine.violations(self.side)
+        if violations and not self.wanted.accept_orphans:
+            raise RollbackError(
+                f"Constraints do not hold in the backup: {'; '.join(violations)}.",
+                next_command="to restore it all the same: orphans: accept",
+            )
+        for sql in self.wanted.assertions:
+            rows = self.engine.ask(self.side, sql)
+            if len(rows) != 1 or rows[0][0].strip().lower() in _FALSE:
+                raise RollbackError(f"The assertion does not hold in the side database: {sql} gives {rows[:3]}.")
+        orphans = self.engine.orphans(self.wanted.live, self.side, self.wanted.tables) if self.wanted.tables else []
+        if orphans and not self.wanted.accept_orphans:
+            raise RollbackError(f"Rows would be left without those they refer to: {'; '.join(orphans)}.", next_command="orphans: accept")
+        return {
+            "sha256": self.backup["sha256"],
+            "complete": True,
+            "census": found,
+            "rows_compared": self.backup.get("rows_basis") == "dump",
+            "violations": violations,
+            "orphans": orphans,
+            "assertions": len(self.wanted.assertions),
+        }
+
+    def _swapped(self) -> bool:
+        if self.stage == SWAPPING:
+            return self._swap()
+        self._open_backup()
+        again = self.stage == RETURNED and self._is_of_this_backup()
+        changed = not again and self._beside()
+        if self.stage == SWAPPED:
+            return changed
+        if self.check_mode:
+            return True
+        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dt%H%M%Sz")
+        kept = beside(self.wanted.live, f"__kept_{stamp}", self.engine.longest_name)
+        if self.engine.exists(kept):
+            raise RollbackError(f"The database {kept} exists already.", state=UNTOUCHED, next_command="run again")
+        self.record.write(kept=kept)
+        return self._swap()
+
+    def _swap(self) -> bool:
+        known = self.record.facts
+        if not self.check_mode:
+            self._exchange(SWAPPING, known["side"], known["kept"])
+            self.record.write(stage=SWAPPED, swapped=utc())
+        return True
+
+    def _returned(self) -> bool:
+        if self.stage == RETURNED:
+            return False
+        if self.stage not in (SWAPPED, SWAPPING, RETURNING):
+            raise RollbackError(f"There is no replaced database of {self.wanted.live} to return to.", state=UNTOUCHED)
+        if not self.check_mode:
+            if self.stage == SWAPPING:
+                self._swap()
+            known = self.record.facts
+            self._exchange(RETURNING, known["kept"], known["side"])
+            self.record.write(stage=RETURNED, returned=utc())
+        return True
+
+    def _exchange(self, stage: str, incoming: str, outgoing: str) -> None:
+        """Swap with the record saying so before and after; a failure that touched nothing is no interruption."""
+        before = self.stage
+        if before != stage:
+            self.record.write(stage=stage)
+        try:
+            self.engine.swap(self.wanted.live, incoming, outgoing, self.record.facts.get("tables") or ())
+        except RollbackError as error:
+            if error.facts.pop("untouched", False) and before != stage:
+                self.record.write(stage=before)
+                error.state = UNTOUCHED
+            else:
+                word = "swapped" if stage == SWAPPING else "returned"
+                error.state = f"The swap of {self.wanted.live} is not complete: run db_restore with state {word} again to complete it."
+            raise
+
+    def _released(self) -> bool:
+        if self.stage in (None, RELEASED):
+            return False
+        if self.stage in (SWAPPING, RETURNING):
+            self._refuse_unless_free(same=True)
+        leftovers = [name for name in (self.record.facts.get("kept"), self.record.facts.get("side")) if name and self.engine.exists(name)]
+        if not self.check_mode:
+            for name in leftovers:
+                self.engine.drop(name)
+            self.record.forget()
+            self.record.write(stage=RELEASED, engine=self.engine.engine, database=self.wanted.live, dropped=leftovers)
+        return True
+
+
+def beside(live: str, suffix: str, longest: int) -> str:
+    """A name beside the live database's; one that would be too long is cut and told apart by a hash of the whole."""
+    if len((live + suffix).encode()) <= longest:
+        return live + suffix
+    digest = hashlib.sha256(live.encode()).hexdigest()[:8]
+    room = longest - len(suffix) - len(digest) - 1
+    return f"{live.encode()[:room].decode('utf-8', 'ignore')}_{digest}{suffix}"
+
+
+def compared(found: t.Mapping[str, t.Any], manifest: t.Mapping[str, t.Any]) -> list[str]:
+    """How what was found differs from the manifest, in words.
+
+    Rows that were counted beside the dump, while others wrote, are no measure: then only the tables must be the same.
+    """
+    tables, expected = found["tables"], manifest.get("tables") or {}
+    differences = [f"the table {name} is missing" for name in sorted(set(expected) - set(tables))]
+    differences += [f"the table {name} is not in the manifest" for name in sorted(set(tables) - set(expected))]
+    if manifest.get("rows_basis") == "dump":
+        differences += [
+            f"{name} has {tables[name]} rows instead of {expected[name]}"
+            for name in sorted(set(expected) & set(tables))
+            if tables[name] != expected[name]
+        ]
+    differences += [
+        f"{number} {kind} instead of {manifest[kind]}"
+        for kind, number in found.items()
+        if kind != "tables" and kind in manifest and manifest[kind] != number
+    ]
+    return differences

@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: db_restore
+short_description: Restore a database beside the live one, prove it, swap it in, and give the replaced one back
+version_added: 0.1.0
+description:
+  - Loads a backup that M(lastgood.rollback.db_backup) made into a side database on the same server and proves it there. Only a proven
+    database is swapped in, and the one that it replaces is kept under a dated name until it is released.
+  - Proven means that the checksum of the file and its end are right, that the side database holds the tables, rows, views, triggers and
+    programs that the manifest names, that its foreign keys hold, and that each of O(assertions) is true.
+  - What is done is recorded in a file before it is done. After an interruption the same call goes on, or begins again where that is safe.
+  - MariaDB and MySQL change all tables in one atomic C(RENAME TABLE). Triggers stand in its way, so they are dropped for the moment of
+    the swap; views, routines and events that are the same in both databases are left alone, others are replaced one by one right after it. Their
+    definitions, with their SQL mode, character set and definer, are in the record before anything is touched. When the call is
+    interrupted within these milliseconds, the tables are those of one database, whole, while triggers, or views and programs that differ, may be missing
+    or still those of the other one, until the call is repeated. Writers should be stopped during a swap.
+  - In the side database and in the kept one, events are disabled; in the live one they are as they were.
+  - The login needs the privileges for all this on the three databases, and SET USER (or SUPER) when views, triggers or programs
+    belong to other users.
+  - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the
+    environment, on disk, in a log or in the result.
+author:
+  - lastgood contributors (@lastgood)
+extends_documentation_fragment:
+  - lastgood.rollback._attributes
+  - lastgood.rollback._journal
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+requirements:
+  - zstd
+  - mariadb, or mysql (for O(engine=mysql))
+  - python3 with its module sqlite3 (for O(engine=sqlite))
+options:
+  state:
+    description:
+      - V(beside) makes a proven side database; the live one is not touched.
+      - V(swapped) makes the side database the live one, after having made it where that is not done yet. The replaced database is kept.
+      - V(returned) swaps back. The database that was live in between is kept as the side database.
+      - V(released) B(removes) the kept database and the side database. Nothing else removes data.
+    type: str
+    choices: [beside, swapped, returned, released]
+    default: beside
+  backup:
+    description: The manifest of the backup. Required for O(state=beside) and O(state=swapped).
+    type: path
+  environment_file:
+    description:
+      - The C(.env) file of a Laravel application on the host, which names the database and has its login
+        (C(DB_CONNECTION), C(DB_HOST), C(DB_PORT), C(DB_SOCKET), C(DB_DATABASE), C(DB_USERNAME), C(DB_PASSWORD), or C(DB_URL)).
+      - With O(login_user) too, the file names the database and the login is that of an administrator.
+    type: path
+  environment_user:
+    description: The user who may read O(environment_file), and who owns the SQLite database. Default is the user of the connection.
+    type: str
+  engine:
+    description: The kind of database; V(mysql) is MariaDB too. Default is what O(environment_file) says, else V(mysql).
+    type: str
+    choices: [mysql, sqlite]
+  database:
+    description: The name of the live database, or the path of the SQLite file. Default is what O(environment_file) says.
+    type: str
+  login_user:
+    description: A database user who may create databases.
+    type: str
+  login_password:
+    description: The password of O(login_user).
+    type: str
+  login_host:
+    description: The database server's host. Default is what O(environment_file) says, else V(127.0.0.1).
+    type: str
+  login_port:
+    description: The database server's port. Default is what O(environment_file) says, else V(3306).
+    type: int
+  login_unix_socket:
+    description: The database server's socket, used instead of host and port.
+    type: path
+  record:
+    description:
+      - The file in which the restore is recorded, for the user of the connection only. One database has one record.
+      - Default is C(db_restore.json) in the folder of O(application) in O(state_directory).
+    type: path
+  state_directory:
+    description: The folder with the state of all applications.
+    type: path
+    default: /var/lib/lastgood
+  application:
+    description: The application's name. Required where there is no O(record).
+    type: str
+  tables:
+    description:
+      - Swap only these tables; the others stay as they are.
+      - The whole backup is loaded and proven all the same.
+    type: list
+    elements: str
+    default: []
+  orphans:
+    description: Whether rows may refer to rows that are not there, be it in the backup or after a swap of some O(tables).
+    type: str
+    choices: [refuse, accept]
+    default: refuse
+  assertions:
+    description: SQL queries on the side database. Each must give one row, whose first value is true.
+    type: list
+    elements: str
+    default: []
+  jobs:
+    description: How many parts of the backup are loaded at the same time; V(0) is one for each processor core.
+    type: int
+    default: 0
+  minimum_free:
+    description: Space that must stay free where the database server keeps its data, when that is on this host.
+    type: bytes
+    default: 64M
+  timeout:
+    description: Seconds after which loading is given up.
+    type: int
+    default: 3600
+seealso:
+  - module: lastgood.rollback.db_backup
+  - module: lastgood.rollback.db_backup_info
+"""
+
+EXAMPLES = r"""
+- name: Load the backup beside the live database and prove it, while the application runs
+  lastgood.rollback.db_restore:
+    environment_file: /var/www/chom/.env
+    environment_user: www-data
+    login_user: admin
+    login_password: "{{ vault_admin_password }}"
+    application: chom
+    backup: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.manifest.json
+    assertions:
+      - SELECT COUNT(*) > 1000 FROM users
+
+- name: Swap it in, once nobody writes any more
+  lastgood.rollback.db_restore:
+    state: swapped
+    environment_file: /var/www/chom/.env
+    environment_user: www-data
+    login_user: admin
+    login_password: "{{ vault_admin_password }}"
+    application: chom
+    backup: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.manifest.json
+
+- name: Go back to the database that was replaced
+  lastgood.rollback.db_restore:
+    state: returned
+    environment_file: /var/www/chom/.env
+    environment_user: www-data
+    login_user: admin
+    login_password: "{{ vault_admin_password }}"
+    application: chom
+"""
+
+RETURN = r"""
+stage:
+  description: How far the restore has come; V(loading), V(swapping) and V(returning) were interrupted. Null when there is none.
+  returned: always
+  type: str
+  sample: swapped
+side:
+  description: The side database; null when there is none.
+  returned: always
+  type: str
+  sample: chom__side
+kept:
+  description: The database that was replaced; null when there is none.
+  returned: always
+  type: str
+  sample: chom__kept_20261122t101500z
+proof:
+  description:
+    - What was compared before the side database counted as proven, and how many seconds it took. Null when there is none.
+    - C(rows_compared) is false when the manifest's rows were not counted in the backup itself; then tables were compared by name only.
+  returned: always
+  type: dict
+  sample:
+    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    complete: true
+    census: {tables: {users: 5000, migrations: 4}, views: 1, triggers: 0, routines: 0, events: 0}
+    rows_compared: true
+    violations: []
+    orphans: []
+    assertions: 1
+    seconds: {checking: 0.4, loading: 8.1, proving: 0.3}
+backup:
+  description: Which backup it is.
+  returned: always
+  type: dict
+  sample:
+    id: chom-20261122T021956.123Z-pre-rollback
+    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    manifest: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.manifest.json
+    started: "2026-11-22T02:19:56.123Z"
+record:
+  description: The file in which the restore is recorded.
+  returned: always
+  type: str
+  sample: /var/lib/lastgood/chom/db_restore.json
+"""
+
+import os
+import typing as t
+from dataclasses import replace
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _database_credentials, _restore
+from ..module_utils._command import Runner
+from ..module_utils._database_credentials import Credentials
+from ..module_utils._errors import RollbackError
+from ..module_utils._restore_mysql import MysqlEngine
+from ..module_utils._restore_sqlite import SqliteEngine
+from ..module_utils._wiring import JOURNAL, conclude
+
+
+def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
+    """The login from the application's environment file or from the options, which come first."""
+    if options["environment_file"]:
+        found = _database_credentials.from_dotenv(runner, options["environment_file"], options["environment_user"])
+        if options["engine"] and options["engine"] != found.engine:
+            raise RollbackError(f"The environment file is for {found.engine}, not for {options['engine']}.", state=_restore.UNTOUCHED)
+    else:
+        found = Credentials(engine=options["engine"] or "mysql", host="127.0.0.1")
+    if options["login_user"]:
+        found = replace(found, user=options["login_user"], password=options["login_password"] or "")
+    given = {"database": "database", "login_host": "host", "login_port": "port", "login_unix_socket": "socket"}
+    return replace(found, **{name: options[option] for option, name in given.items() if options[option]})
+
+
+def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials, record: _restore.Record) -> _restore.Engine:
+    if credentials.engine == "sqlite":
+        return SqliteEngine(runner, options["environment_user"], options["minimum_free"])
+    return MysqlEngine(runner, credentials, record, options["minimum_free"])
+
+
+def _record(options: dict[str, t.Any]) -> _restore.Record:
+    return _restore.Record(options["record"] or os.path.join(options["state_directory"], options["application"], "db_restore.json"))
+
+
+def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
+    options = module.params
+    credentials = _credentials(options, runner)
+    if not credentials.database:
+        raise RollbackError(
+            "There is no database: neither the option database nor the environment file names one.", state=_restore.UNTOUCHED
+        )
+    record = _record(options)
+    wanted = _restore.Wanted(
+        live=credentials.database,
+        backup=options["backup"],
+        tables=sorted(set(options["tables"])),
+        assertions=options["assertions"],
+        accept_orphans=options["orphans"] == "accept",
+        jobs=options["jobs"],
+        timeout=options["timeout"],
+    )
+    restore = _restore.Restore(runner, _engine(options, runner, credentials, record), record, wanted, module.check_mode)
+    with record.alone(create=not module.check_mode):
+        before = restore.stage
+        changed = restore.reach(options["state"])
+        after = options["state"] if module.check_mode and changed else restore.stage
+        return {"changed": changed, **restore.facts(), "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
+
+
+_OPTIONS: dict[str, t.Any] = {
+    **JOURNAL,
+    "state": {"type": "str", "choices": ["beside", "swapped", "returned", "released"], "default": "beside"},
+    "backup": {"type": "path"},
+    "environment_file": {"type": "path"},
+    "environment_user": {"type": "str"},
+    "engine": {"type": "str", "choices": ["mysql", "sqlite"]},
+    "database": {"type": "str"},
+    "login_user": {"type": "str"},
+    "login_password": {"type": "str", "no_log": True},
+    "login_host": {"type": "str"},
+    "login_port": {"type": "int"},
+    "login_unix_socket": {"type": "path"},
+    "record": {"type": "path"},
+    "state_directory": {"type": "path", "default": "/var/lib/lastgood"},
+    "application": {"type": "str"},
+    "tables": {"type": "list", "elements": "str", "default": []},
+    "orphans": {"type": "str", "choices": ["refuse", "accept"], "default": "refuse"},
+    "assertions": {"type": "list", "elements": "str", "default": []},
+    "jobs": {"type": "int", "default": 0},
+    "minimum_free": {"type": "bytes", "default": "64M"},
+    "timeout": {"type": "int", "default": 3600},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=_OPTIONS,
+        required_one_of=[("record", "application")],
+        required_if=[("state", "beside", ["backup"]), ("state", "swapped", ["backup"])],
+        supports_check_mode=True,
+    )
+    conclude(module, _work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way of a backup into the live database, with an engine whose databases are names and numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import typing as t
+from dataclasses import dataclass, field
+
+import pytest
+
+from ansible_collections.lastgood.rollback.plugins.module_utils import _backup_catalogue, _restore
+from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+
+requirement = pytest.mark.requirement
+CENSUS = {"tables": {"users": 2, "orders": 3}, "views": 1, "triggers": 0}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Fake:
+    """Databases are entries of a dictionary; each does what it is told, or fails where the test says so."""
+
+    databases: dict[str, str] = field(default_factory=lambda: {"shop": "old"})
+    found: dict[str, t.Any] = field(default_factory=lambda: dict(CENSUS))
+    fails: dict[str, BaseException] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    answer: list[list[str]] = field(default_factory=lambda: [["1"]])
+    engine: t.ClassVar[str] = "mysql"
+    longest_name: t.ClassVar[int] = 64
+
+    def _do(self, what: str) -> None:
+        self.done.append(what)
+        if what in self.fails:
+            raise self.fails[what]
+
+    def check(self, backup: _restore.Backup, side: str) -> None:
+        self._do("check")
+
+    def exists(self, database: str) -> bool:
+        return database in self.databases
+
+    def load(self, backup: _restore.Backup, side: str, *, jobs: int, timeout: float) -> None:
+        assert side not in self.databases
+        self.databases[side] = "half"
+        self._do("load")
+        self.databases[side] = f"new from {backup['id']}"
+
+    def census(self, database: str) -> dict[str, t.Any]:
+        return self.found
+
+    def violations(self, database: str) -> list[str]:
+        return self.broken
+
+    def ask(self, database: str, sql: str) -> list[list[str]]:
+        return self.answer
+
+    def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
+        return [f"orders without {name}" for name in tables]
+
+    def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
+        self._do("swap")
+        if incoming in self.databases:
+            self.databases[outgoing] = self.databases[live]
+            self.databases[live] = self.databases.pop(incoming)
+        self._do("swapped")
+
+    def drop(self, database: str) -> None:
+        self._do("drop")
+        del self.databases[database]
+
+
+@dataclass
+class Bench:
+    """A backup, a record and the fake server."""
+
+    folder: pathlib.Path
+    engine: Fake = field(default_factory=Fake)
+
+    def backup(self, name: str = "one", **more: t.Any) -> str:
+        file = self.folder / f"{name}.sql.zst"
+        file.write_text(name)
+        facts = {
+            "format_version": 1,
+            "id": name,
+            "file": file.name,
+            "bytes": len(name),
+            "sha256": hashlib.sha256(name.encode()).hexdigest(),
+            "engine": "mysql",
+            "database": "shop",
+            "started": "2026-11-22T10:00:00Z",
+            "finished": "2026-11-22T10:00:01Z",
+            "rows_basis": "dump",
+            **CENSUS,
+            **more,
+        }
+        manifest = self.folder / f"{name}.manifest.json"
+        manifest.write_text(json.dumps(facts))
+        return str(manifest)
+
+    def reach(self, state: str, backup: str | None = None, *, check: bool = False, live: str = "shop", **more: t.Any) -> bool:
+        """What a call of the module does, with nothing remembered but the record."""
+        self.record = _restore.Record(str(self.folder / "state/db_restore.json"))
+        wanted = _restore.Wanted(live=live, backup=backup or str(self.folder / "one.manifest.json"), **more)
+        restore = _restore.Restore(t.cast("t.Any", None), self.engine, self.record, wanted, check)
+        with self.record.alone(create=not check):
+            return restore.reach(state)
+
+    def facts(self) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = json.loads((self.folder / "state/db_restore.json").read_text())
+        return found
+
+    @property
+    def kept(self) -> list[str]:
+        return [name for name in self.engine.databases if "__kept_" in name]
+
+
+@pytest.fixture
+def bench(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(_backup_catalogue, "verify", lambda runner, backup: None)
+    made = Bench(tmp_path)
+    made.backup()
+    return made
+
+
+def refused(bench: Bench, *args: t.Any, **more: t.Any) -> RollbackError:
+    with pytest.raises(RollbackError) as caught:
+        bench.reach(*args, **more)
+    return caught.value
+
+
+@requirement("CHOM-6.2-06", "D-005", "D-026")
+def test_a_backup_is_proven_beside_the_live_database(bench: Bench) -> None:
+    assert bench.reach("beside", assertions=["SELECT 1"])
+    assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}
+    facts = bench.facts()
+    assert facts["stage"] == "proven"
+    assert facts["proof"]["census"] == CENSUS
+    assert facts["proof"]["rows_compared"] is True
+    assert set(facts["proof"]["seconds"]) == {"checking", "loading", "proving"}
+    assert (bench.folder / "state/db_restore.json").stat().st_mode & 0o777 == 0o600
+    assert not bench.reach("beside")
+    assert bench.engine.done == ["check", "load"]
+
+
+def test_there_and_back_and_released(bench: Bench) -> None:
+    assert bench.reach("swapped")
+    (kept,) = bench.kept
+    assert bench.engine.databases == {"shop": "new from one", kept: "old"}
+    assert not bench.reach("swapped")
+    assert not bench.reach("beside")
+    assert bench.reach("returned")
+    assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}
+    assert not bench.reach("returned")
+    assert bench.reach("swapped")
+    assert bench.reach("returned")
+    assert bench.engine.done.count("load") == 1
+    assert bench.reach("released")
+    assert bench.engine.databases == {"shop": "old"}
+    assert not bench.reach("released")
+    assert bench.reach("beside")
+
+
+@pytest.mark.parametrize("state", ["beside", "swapped"])
+def test_check_mode_foresees_and_changes_nothing(bench: Bench, state: str) -> None:
+    assert bench.reach(state, check=True)
+    assert bench.engine.databases == {"shop": "old"}
+    assert not (bench.folder / "state").exists()
+    bench.reach("swapped")
+    before = dict(bench.engine.databases), bench.facts()
+    assert bench.reach("returned", check=True)
+    assert bench.reach("released", check=True)
+    assert (bench.engine.databases, bench.facts()) == before
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ({"tables": {"users": 2}}, "the table orders is missing"),
+        ({"tables": {**CENSUS["tables"], "extra": 1}}, "the table extra is not in the manifest"),  # type: ignore[dict-item]
+        ({"tables": {"users": 2, "orders": 2}}, "orders has 2 rows instead of 3"),
+        ({"views": 0}, "0 views instead of 1"),
+    ],
+)
+def test_a_side_database_that_differs_from_the_manifest_is_not_proven(bench: Bench, found: dict[str, t.Any], says: str) -> None:
+    bench.engine.found = {**CENSUS, **found}
+    error = refused(bench, "swapped")
+    assert says in error.message
+    assert "The live database was not touched" in error.state
+    assert bench.engine.databases["shop"] == "old"
+    bench.engine.found = CENSUS
+    assert bench.reach("swapped")
+    assert bench.engine.databases["shop"] == "new from one"
+
+
+def test_rows_that_were_counted_beside_the_dump_are_no_measure(bench: Bench) -> None:
+    bench.backup(rows_basis="server", tables={"users": 77, "orders": 3})
+    assert bench.reach("beside")
+    assert bench.facts()["proof"]["rows_compared"] is False
+
+
+@pytest.mark.parametrize("answer", [[["0"]], [["NULL"]], [["f"]], [], [["1"], ["1"]]])
+def test_an_assertion_must_give_one_true_row(bench: Bench, answer: list[list[str]]) -> None:
+    bench.engine.answer = answer
+    assert "does not hold" in refused(bench, "swapped", assertions=["SELECT something"]).message
+    assert bench.engine.databases["shop"] == "old"
+
+
+def test_constraints_that_do_not_hold_are_refused_or_accepted(bench: Bench) -> None:
+    bench.engine.broken = ["orders.user_id refers to 3 rows that users lacks"]
+    assert "3 rows" in refused(bench, "beside").message
+    assert bench.reach("beside", accept_orphans=True)
+
+
+def test_rows_that_a_swap_of_some_tables_would_orphan_are_refused_or_accepted(bench: Bench) -> None:
+    error = refused(bench, "swapped", tables=["users"])
+    assert "orders without users" in error.message
+    assert error.next_command == "orphans: accept"
+    assert bench.reach("swapped", tables=["users"], accept_orphans=True)
+    assert bench.facts()["tables"] == ["users"]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"engine": "sqlite"}, "is of sqlite, not of mysql"),
+        ({"database": "other"}, "is of the database 'other', not of 'shop'"),
+        ({"bytes": 1}, "instead of 1"),
+    ],
+)
+def test_a_backup_that_is_not_this_database_s_is_refused(bench: Bench, more: dict[str, t.Any], says: str) -> None:
+    bench.backup(**more)
+    assert says in refused(bench, "swapped").message
+    assert bench.engine.done == []
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_made(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(runner: t.Any, backup: t.Any) -> None:
+        raise _backup_catalogue.Unusable("its checksum differs from the manifest's")
+
+    monkeypatch.setattr(_backup_catalogue, "verify", damaged)
+    assert "checksum differs" in refused(bench, "swapped").message
+    assert bench.engine.databases == {"shop": "old"}
+
+
+def test_a_load_that_fails_gives_its_space_back(bench: Bench) -> None:
+    bench.engine.fails["load"] = RollbackError("full", state="unknown")
+    assert refused(bench, "beside").state == "The live database was not touched."
+    assert bench.engine.databases == {"shop": "old"}
+
+
+def test_an_interrupted_load_is_begun_again(bench: Bench) -> None:
+    bench.engine.fails["load"] = Killed()
+    with pytest.raises(Killed):
+        bench.reach("beside")
+    assert bench.engine.databases["shop__side"] == "half"
+    bench.engine.fails.clear()
+    assert bench.reach("beside")
+    assert bench.engine.databases["shop__side"] == "new from one"
+
+
+def test_a_side_database_of_somebody_else_is_left_alone(bench: Bench) -> None:
+    bench.engine.databases["shop__side"] = "precious"
+    assert "not this restore's to replace" in refused(bench, "swapped").message
+    assert bench.engine.databases["shop__side"] == "precious"
+
+
+@pytest.mark.parametrize("moment", ["swap", "swapped"])
+@pytest.mark.parametrize("how", [Killed(), RollbackError("server gone")])
+def test_an_interrupted_swap_is_completed_by_the_same_call_or_returned(bench: Bench, moment: str, how: BaseException) -> None:
+    bench.engine.fails[moment] = how
+    with pytest.raises(type(how)):
+        bench.reach("swapped")
+    bench.engine.fails.clear()
+    assert "was interrupted" in refused(bench, "beside").message
+    assert "was interrupted" in refused(bench, "released").message
+    assert bench.reach("swapped")
+    assert bench.engine.databases["shop"] == "new from one"
+    bench.engine.fails[moment] = how
+    with pytest.raises(type(how)):
+        bench.reach("returned")
+    bench.engine.fails.clear()
+    assert bench.reach("returned")
+    assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}
+
+
+def test_an_interrupted_swap_can_be_returned_at_once(bench: Bench) -> None:
+    bench.engine.fails["swap"] = Killed()
+    with pytest.raises(Killed):
+        bench.reach("swapped")
+    bench.engine.fails.clear()
+    assert bench.reach("returned")
+    assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}
+
+
+def test_a_swap_that_was_refused_before_it_touched_anything_is_no_interruption(bench: Bench) -> None:
+    bench.engine.fails["swap"] = RollbackError("definers", facts={"untouched": True})
+    assert refused(bench, "swapped").state == "The live database was not touched."
+    assert bench.facts()["stage"] == "proven"
+    bench.engine.fails.clear()
+    assert bench.reach("swapped")
+
+
+def test_another_backup_has_to_wait_until_the_first_is_returned_or_released(bench: Bench) -> None:
+    second = bench.backup("second")
+    assert bench.reach("beside")
+    assert bench.reach("beside", second)  # what was only proven is nobody's data yet
+    assert bench.engine.databases["shop__side"] == "new from second"
+    assert bench.reach("swapped", second)
+    assert "is live" in refused(bench, "swapped").message
+    assert bench.reach("returned")
+    assert "still keeps what was live" in refused(bench, "beside").message
+    assert bench.reach("released")
+    assert bench.reach("beside")
+
+
+def test_nothing_to_return_to(bench: Bench) -> None:
+    assert "no replaced database" in refused(bench, "returned").message
+
+
+def test_one_database_has_one_record(bench: Bench) -> None:
+    bench.reach("beside")
+    bench.engine.databases["other"] = "other"
+    bench.backup("theirs", database="other")
+    assert "belongs to a restore of 'shop'" in refused(bench, "beside", str(bench.folder / "theirs.manifest.json"), live="other").message
+
+
+def test_two_at_once_are_refused(bench: Bench) -> None:
+    other = _restore.Record(str(bench.folder / "state/db_restore.json"))
+    with other.alone(create=True):
+        assert "is at work" in refused(bench, "beside").message
+
+
+def test_a_record_that_cannot_be_kept_is_refused(bench: Bench) -> None:
+    (bench.folder / "state").write_text("a file")
+    assert "cannot be kept" in refused(bench, "beside").message
+
+
+@pytest.mark.parametrize("live", ["shop", "x" * 64, "é" * 40, "🦊" * 30])
+def test_names_fit_and_stay_apart(live: str) -> None:
+    made = _restore.beside(live, "__kept_20261122t101500z", 64)
+    assert len(made.encode()) <= 64
+    assert made.endswith("__kept_20261122t101500z")
+    assert made != _restore.beside(live + "y", "__kept_20261122t101500z", 64)
