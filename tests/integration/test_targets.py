@@ -28,12 +28,11 @@ def run_target(name: str) -> None:
         pytest.fail(done.stdout[-8000:], pytrace=False)
 
 
-@requirement("CHOM-6.2-01", "SAMIA-3.1-02", "SAMIA-3.3-01", "SAMIA-3.3-02", "D-025")
+@requirement("D-025")
 def test_data_loss() -> None:
     run_target("data_loss")
 
 
-@requirement("D-025")
 def test_data_salvage() -> None:
     run_target("data_salvage")
 
