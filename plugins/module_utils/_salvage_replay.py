@@ -175,7 +175,7 @@ def _pairs(engine: Engine, load: Load) -> str:
 
 
 def _differ(engine: Engine, load: Load) -> str:
-    return f"NOT ({' AND '.join(f'({engine.same(column, column)})' for column in load.columns)})"
+    return engine.differ([(column, column) for column in load.columns], [])
 
 
 def _absent(engine: Engine, load: Load, key: t.Sequence[str]) -> str:
@@ -243,8 +243,9 @@ def _put_back(engine: Engine, load: Load, found: Replay, overwrite: bool) -> lis
     into, source = engine.place(LIVE, load.table.name), engine.place(SIDE, load.table.name)
     return [
         *steps,
-        f"INSERT INTO {into} ({names}) SELECT {values} FROM {source} s WHERE {conditions}",
+        f"INSERT INTO {into} ({names}){engine.overriding} SELECT {values} FROM {source} s WHERE {conditions}",
         Question([engine.affected], "", inserted),
+        *engine.after(load),
     ]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
-import json
 import os
 import re
 import tempfile
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from . import _database_mysql
 from ._database_mysql import quoted_name, quoted_text
 from ._errors import CommandError, RollbackError
+from ._salvage_sql import END, Translation
 from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, Load, Question, Reference, Table, Value
 
 if t.TYPE_CHECKING:
@@ -63,8 +63,6 @@ SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON
 /*M!100100 SET SESSION max_statement_time = {timeout:.0f} */;
 CREATE TEMPORARY TABLE lastgood_guard (orphans VARCHAR(255), UNIQUE KEY lastgood_guard (orphans));
 """
-END = "end of the saved rows\n"
-_BATCH = 1 << 18
 _GUARDED = re.compile(r"Duplicate entry '(.*)' for key '(?:lastgood_guard\.)?lastgood_guard'", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _PLAIN = {b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
@@ -80,6 +78,7 @@ class MysqlTables:
     aside: dict[str, str] = field(default_factory=dict)
     engine: t.ClassVar[str] = "mysql"
     affected: t.ClassVar[str] = "ROW_COUNT()"
+    overriding: t.ClassVar[str] = ""
 
     @property
     def database(self) -> str:
@@ -114,7 +113,15 @@ class MysqlTables:
             return quoted_name(self.aside[table])
         return f"{quoted_name(self.database if alias == LIVE else self.side or '')}.{quoted_name(table)}"
 
-    def same(self, live: Column, side: Column) -> str:
+    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
+        same = [self._same(*pair) for pair in pairs] + [self._is_default(column) for column in alone]
+        return f"NOT ({' AND '.join(f'({one})' for one in same)})"
+
+    def after(self, load: Load) -> list[str]:
+        """The counters for new keys follow by themselves."""
+        return []
+
+    def _same(self, live: Column, side: Column) -> str:
         mine, theirs = f"l.{quoted_name(live.name)}", f"s.{quoted_name(side.name)}"
         if {live.kind, side.kind} & {BINARY, OTHER}:
             return f"CAST({mine} AS BINARY) <=> CAST({theirs} AS BINARY)"
@@ -125,7 +132,7 @@ class MysqlTables:
     def matches(self, live: Column, side: Column) -> str:
         """As the keys themselves compare, so that their indexes are used."""
         if live.kind != side.kind or live.collation != side.collation:
-            return self.same(live, side)
+            return self._same(live, side)
         operator = "<=>" if live.nullable or side.nullable else "="
         return f"l.{quoted_name(live.name)} {operator} s.{quoted_name(side.name)}"
 
@@ -135,7 +142,7 @@ class MysqlTables:
         suffix = {"float": " + 0e0", "double": " + 0e0", "bit": " + 0"}.get(type_, "")
         return f"{alias}.{quoted_name(column.name)}{suffix}"
 
-    def is_default(self, column: Column) -> str:
+    def _is_default(self, column: Column) -> str:
         name = f"l.{quoted_name(column.name)}"
         if column.default is None:
             return f"{name} IS NULL"
@@ -166,6 +173,16 @@ class MysqlTables:
             self.runner.pipeline([client], output=nowhere.fileno(), watch=rows.feed, timeout=timeout)
         rows.end()
 
+    def literal(self, column: Column, value: t.Any) -> str:
+        """A saved value as SQL that no setting of the server can read in another way."""
+        if value is None:
+            return "NULL"
+        if isinstance(value, dict):
+            return f"x'{base64.b64decode(value['base64'], validate=True).hex()}'"
+        if column.type.startswith("bit"):
+            return str(int(value))
+        return f"_utf8mb4 x'{str(value).encode().hex()}'"
+
     def overwriting(self, load: Load, matches: str, differ: str) -> str:
         names = [quoted_name(column.name) for column in load.columns]
         pair = f"{self.place(LIVE, load.table.name)} l JOIN {self.place(SIDE, load.table.name)} s ON {matches}"
@@ -192,7 +209,7 @@ class MysqlTables:
         head += [f"CREATE TEMPORARY TABLE {self.place(SIDE, load.table.name)} LIKE {self.place(LIVE, load.table.name)};" for load in loads]
         head += [f"INSERT IGNORE INTO lastgood_guard VALUES ({quoted_text(name)});" for name, _source in guards]
         tail = ["START TRANSACTION;", *(f"{text};" for text in texts), "COMMIT;" if apply else "ROLLBACK;", ""]
-        translation = Translation({load.table.name: (self.place(SIDE, load.table.name), load) for load in loads}, head, tail)
+        translation = Translation(self, {load.table.name: load for load in loads}, head, tail)
         with _database_mysql.in_memory("lastgood-end", END) as end, tempfile.TemporaryFile() as answers:
             feed = ["cat", "--", *(load.path for load in loads), end]
             with self._client() as client:
@@ -219,59 +236,6 @@ class MysqlTables:
                 ]
             except CommandError as error:
                 raise _explained(error, self.credentials) from None
-
-
-class Translation:
-    """Makes SQL of saved rows while they pass by."""
-
-    def __init__(self, loads: t.Mapping[str, tuple[str, Load]], head: t.Sequence[str], tail: t.Sequence[str]) -> None:
-        self._loads = loads
-        self._head, self._tail = list(head), tail
-        self._rest: list[bytes] = []
-        self._into: tuple[str, Load] | None = None
-        self._waiting: list[str] = []
-        self._length = 0
-        self._counts = dict.fromkeys(loads, 0)
-
-    def feed(self, chunk: bytes) -> bytes:
-        out, self._head = self._head, []
-        first, *others = chunk.split(b"\n")
-        self._rest.append(first)
-        for other in others:
-            out += self._line(b"".join(self._rest))
-            self._rest = [other]
-        return "\n".join([*out, ""]).encode() if out else b""
-
-    def _line(self, line: bytes) -> list[str]:
-        if line == END.encode().strip():
-            return [*self._flush(), *self._end()]
-        entry = json.loads(line)
-        if "table" in entry:
-            out = self._flush()
-            self._into = self._loads[entry["table"]]
-            return out
-        if self._into is None:
-            raise RollbackError("The saved rows do not begin with the name of their table.")
-        load = self._into[1]
-        self._counts[load.table.name] += 1
-        values = f"({', '.join(_literal(column, entry['row'][column.name]) for column in load.columns)})"
-        self._waiting.append(values)
-        self._length += len(values)
-        return self._flush() if self._length > _BATCH else []
-
-    def _flush(self) -> list[str]:
-        if not self._waiting or self._into is None:
-            return []
-        place, load = self._into
-        names = ", ".join(quoted_name(column.name) for column in load.columns)
-        values, self._waiting, self._length = ", ".join(self._waiting), [], 0
-        return [f"INSERT INTO {place} ({names}) VALUES {values};"]
-
-    def _end(self) -> t.Sequence[str]:
-        for name, (_place, load) in self._loads.items():
-            if self._counts[name] != load.rows:
-                raise RollbackError(f"{load.path} has {self._counts[name]} rows, but {load.rows} were saved.")
-        return self._tail
 
 
 class Rows:
@@ -306,17 +270,6 @@ class Rows:
 def _statement(number: int, question: Question) -> str:
     nulls = ", ".join(f"{expression} IS NULL" for expression in question.expressions)
     return f"SELECT {number}, CONCAT({nulls}), {', '.join(question.expressions)} {question.source}"
-
-
-def _literal(column: Column, value: t.Any) -> str:
-    """A saved value as SQL that no setting of the server can read in another way."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, dict):
-        return f"x'{base64.b64decode(value['base64'], validate=True).hex()}'"
-    if column.type.startswith("bit"):
-        return str(int(value))
-    return f"_utf8mb4 x'{str(value).encode().hex()}'"
 
 
 def _explained(error: CommandError, credentials: Credentials) -> RollbackError:

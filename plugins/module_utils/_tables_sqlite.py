@@ -115,6 +115,7 @@ class SqliteTables:
     aside: dict[str, str] = field(default_factory=dict)
     engine: t.ClassVar[str] = "sqlite"
     affected: t.ClassVar[str] = "changes()"
+    overriding: t.ClassVar[str] = ""
 
     def tables(self, side: str | None) -> tuple[dict[str, Table], dict[str, Table]]:
         self.side = side
@@ -138,7 +139,15 @@ class SqliteTables:
             return f"temp.{self.name(self.aside[table])}"
         return f"{'main' if alias == LIVE else 'side'}.{self.name(table)}"
 
-    def same(self, live: Column, side: Column) -> str:
+    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
+        same = [self._same(*pair) for pair in pairs] + [self._is_default(column) for column in alone]
+        return f"NOT ({' AND '.join(f'({one})' for one in same)})"
+
+    def after(self, load: Load) -> list[str]:
+        """The counters for new keys follow by themselves."""
+        return []
+
+    def _same(self, live: Column, side: Column) -> str:
         """Values have types of their own here; a text is compared byte for byte, whatever its column says."""
         return f"l.{self.name(live.name)} COLLATE BINARY IS s.{self.name(side.name)}"
 
@@ -148,7 +157,7 @@ class SqliteTables:
     def as_value(self, column: Column, alias: str) -> str:
         return f"{alias}.{self.name(column.name)}"
 
-    def is_default(self, column: Column) -> str:
+    def _is_default(self, column: Column) -> str:
         return f"l.{self.name(column.name)} COLLATE BINARY IS ({column.default or 'NULL'})"
 
     def total(self, expression: str) -> str:
