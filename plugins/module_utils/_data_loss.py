@@ -212,11 +212,11 @@ def _sources(engine: Engine, loss: Loss, side: str | None, since: float | None) 
 
 def _by_key(engine: Engine, loss: Loss, live: Table, other: Table, here: str, there: str) -> dict[str, str]:
     matches = " AND ".join(engine.matches(live.columns[name], other.columns[name]) for name in loss.key)
-    same = [engine.same(column, other.columns[column.name]) for column in live.stored if column.name in other.columns]
-    same += [engine.is_default(column) for column in live.stored if column.name in loss.only_live]
+    pairs = [(column, other.columns[column.name]) for column in live.stored if column.name in other.columns]
+    differ = engine.differ(pairs, [column for column in live.stored if column.name in loss.only_live])
     return {
         "new": f"{here} WHERE NOT EXISTS (SELECT 1 {there} WHERE {matches})",
-        "changed": f"{here} JOIN {engine.place(SIDE, loss.name)} s ON {matches} WHERE NOT ({' AND '.join(f'({one})' for one in same)})",
+        "changed": f"{here} JOIN {engine.place(SIDE, loss.name)} s ON {matches} WHERE {differ}",
         "deleted": f"{there} WHERE NOT EXISTS (SELECT 1 {here} WHERE {matches})",
     }
 

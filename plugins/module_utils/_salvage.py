@@ -76,7 +76,7 @@ class _Rows:
         if not self.files:
             self._begin()
         names = (column.name for column in self._columns)
-        self.files[0].write(_json({"kind": kind, "row": {name: _plain(value) for name, value in zip(names, row)}}))
+        self.files[0].write(_json({"kind": kind, "row": {name: plain(value) for name, value in zip(names, row)}}))
         if self._csv:
             self.files[1].write(_csv([kind, *row]))
         self.counts[kind] += 1
@@ -163,7 +163,7 @@ class Salvage:
         self._open = None
 
 
-def _plain(value: Value) -> t.Any:
+def plain(value: Value) -> t.Any:
     return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 

@@ -71,10 +71,27 @@ class Question:
     binary: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True)
+class Load:
+    """Saved rows on their way to a table: the file, the key by which they are told apart and the columns that the table has, too."""
+
+    table: Table
+    path: str
+    rows: int
+    key: tuple[str, ...]
+    columns: list[Column]
+
+
 class Engine(t.Protocol):
-    """How a kind of database is asked; the live database is the one that the login names."""
+    """How a kind of database is asked; the live database is the one that the login names.
+
+    Tables that are named aside stand for those of the side database while saved rows are put back.
+    """
 
     engine: t.ClassVar[str]
+    affected: t.ClassVar[str]
+    overriding: t.ClassVar[str]
+    aside: dict[str, str]
 
     @property
     def database(self) -> str: ...
@@ -85,16 +102,28 @@ class Engine(t.Protocol):
 
     def place(self, alias: str, table: str) -> str: ...
 
-    def same(self, live: Column, side: Column) -> str: ...
+    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str: ...
 
     def matches(self, live: Column, side: Column) -> str: ...
 
     def as_value(self, column: Column, alias: str) -> str: ...
 
-    def is_default(self, column: Column) -> str: ...
-
     def total(self, expression: str) -> str: ...
 
     def since(self, column: Column, seconds: float) -> str | None: ...
 
+    def after(self, load: Load) -> list[str]: ...
+
     def read(self, questions: t.Sequence[Question], timeout: float) -> None: ...
+
+    def overwriting(self, load: Load, matches: str, differ: str) -> str: ...
+
+    def replay(
+        self,
+        loads: t.Sequence[Load],
+        steps: t.Sequence[Question | str],
+        guards: t.Sequence[tuple[str, str]],
+        *,
+        apply: bool,
+        timeout: float,
+    ) -> None: ...

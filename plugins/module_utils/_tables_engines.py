@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ._tables_mysql import MysqlTables
+from ._tables_postgresql import PostgresqlTables
 from ._tables_sqlite import SqliteTables
 
 if t.TYPE_CHECKING:
@@ -21,4 +22,6 @@ def tables_of(credentials: Credentials, runner: Runner, user: str | None) -> Eng
     """What asks a database of this kind about its tables."""
     if credentials.engine == "sqlite":
         return SqliteTables(runner, credentials.database, user)
+    if credentials.engine == "postgresql":
+        return PostgresqlTables(runner, credentials)
     return MysqlTables(runner, credentials)

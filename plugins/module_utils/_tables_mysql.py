@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import datetime
 import os
 import re
+import tempfile
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import _database_mysql
 from ._database_mysql import quoted_name, quoted_text
 from ._errors import CommandError, RollbackError
-from ._tables import BINARY, NUMBER, OTHER, TEXT, TIME, Column, Question, Reference, Table, Value
+from ._salvage_sql import END, Translation
+from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, Load, Question, Reference, Table, Value
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -53,6 +57,13 @@ SET SESSION time_zone = '+00:00';
 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;
 """
+_REPLAY = """
+SET NAMES utf8mb4;
+SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = {checks};
+/*M!100100 SET SESSION max_statement_time = {timeout:.0f} */;
+CREATE TEMPORARY TABLE lastgood_guard (orphans VARCHAR(255), UNIQUE KEY lastgood_guard (orphans));
+"""
+_GUARDED = re.compile(r"Duplicate entry '(.*)' for key '(?:lastgood_guard\.)?lastgood_guard'", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _PLAIN = {b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 
@@ -64,7 +75,10 @@ class MysqlTables:
     runner: Runner
     credentials: Credentials
     side: str | None = None
+    aside: dict[str, str] = field(default_factory=dict)
     engine: t.ClassVar[str] = "mysql"
+    affected: t.ClassVar[str] = "ROW_COUNT()"
+    overriding: t.ClassVar[str] = ""
 
     @property
     def database(self) -> str:
@@ -95,9 +109,19 @@ class MysqlTables:
         return quoted_name(name)
 
     def place(self, alias: str, table: str) -> str:
-        return f"{quoted_name(self.database if alias == 'l' else self.side or '')}.{quoted_name(table)}"
+        if alias == SIDE and table in self.aside:
+            return quoted_name(self.aside[table])
+        return f"{quoted_name(self.database if alias == LIVE else self.side or '')}.{quoted_name(table)}"
 
-    def same(self, live: Column, side: Column) -> str:
+    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
+        same = [self._same(*pair) for pair in pairs] + [self._is_default(column) for column in alone]
+        return f"NOT ({' AND '.join(f'({one})' for one in same)})"
+
+    def after(self, load: Load) -> list[str]:
+        """The counters for new keys follow by themselves."""
+        return []
+
+    def _same(self, live: Column, side: Column) -> str:
         mine, theirs = f"l.{quoted_name(live.name)}", f"s.{quoted_name(side.name)}"
         if {live.kind, side.kind} & {BINARY, OTHER}:
             return f"CAST({mine} AS BINARY) <=> CAST({theirs} AS BINARY)"
@@ -108,7 +132,7 @@ class MysqlTables:
     def matches(self, live: Column, side: Column) -> str:
         """As the keys themselves compare, so that their indexes are used."""
         if live.kind != side.kind or live.collation != side.collation:
-            return self.same(live, side)
+            return self._same(live, side)
         operator = "<=>" if live.nullable or side.nullable else "="
         return f"l.{quoted_name(live.name)} {operator} s.{quoted_name(side.name)}"
 
@@ -118,7 +142,7 @@ class MysqlTables:
         suffix = {"float": " + 0e0", "double": " + 0e0", "bit": " + 0"}.get(type_, "")
         return f"{alias}.{quoted_name(column.name)}{suffix}"
 
-    def is_default(self, column: Column) -> str:
+    def _is_default(self, column: Column) -> str:
         name = f"l.{quoted_name(column.name)}"
         if column.default is None:
             return f"{name} IS NULL"
@@ -141,27 +165,77 @@ class MysqlTables:
         """Ask everything in one session that sees one moment; rows are handed on as they arrive."""
         script = _SESSION.format(timeout=timeout) + "".join(f"{_statement(n, question)};\n" for n, question in enumerate(questions))
         rows = Rows(questions)
-        with _database_mysql.in_memory("lastgood-questions", script) as source:
-            self.stream([], source, rows.feed, timeout)
+        with (
+            open(os.devnull, "wb") as nowhere,
+            _database_mysql.in_memory("lastgood-questions", script) as source,
+            self._client(f"--execute=source {source}", "--quick") as client,
+        ):
+            self.runner.pipeline([client], output=nowhere.fileno(), watch=rows.feed, timeout=timeout)
         rows.end()
 
-    def stream(self, before: t.Sequence[t.Sequence[str]], source: str, watch: t.Callable[[bytes], bytes], timeout: float) -> None:
-        """Let the client do what a file says; watch sees all that it answers."""
-        with _database_mysql.option_file(self.credentials) as login, open(os.devnull, "wb") as nowhere:
-            argv = [
-                _database_mysql.client(self.runner),
-                f"--defaults-file={login}",
-                "--batch",
-                "--skip-column-names",
-                "--quick",
-                "--default-character-set=utf8mb4",
-                "--max-allowed-packet=1G",
-                f"--execute=source {source}",
-            ]
+    def literal(self, column: Column, value: t.Any) -> str:
+        """A saved value as SQL that no setting of the server can read in another way."""
+        if value is None:
+            return "NULL"
+        if isinstance(value, dict):
+            return f"x'{base64.b64decode(value['base64'], validate=True).hex()}'"
+        if column.type.startswith("bit"):
+            return str(int(value))
+        return f"_utf8mb4 x'{str(value).encode().hex()}'"
+
+    def overwriting(self, load: Load, matches: str, differ: str) -> str:
+        names = [quoted_name(column.name) for column in load.columns]
+        pair = f"{self.place(LIVE, load.table.name)} l JOIN {self.place(SIDE, load.table.name)} s ON {matches}"
+        return f"UPDATE {pair} SET {', '.join(f'l.{name} = s.{name}' for name in names)} WHERE {differ}"
+
+    def replay(
+        self,
+        loads: t.Sequence[Load],
+        steps: t.Sequence[Question | str],
+        guards: t.Sequence[tuple[str, str]],
+        *,
+        apply: bool,
+        timeout: float,
+    ) -> None:
+        """Hand the rows to the client as SQL while they are read; when it fails at anything, nothing was changed."""
+        questions: list[Question] = []
+        texts: list[str] = []
+        for step in steps:
+            texts.append(step if isinstance(step, str) else _statement(len(questions), step))
+            questions += [] if isinstance(step, str) else [step]
+        rows = Rows(questions)
+        texts += [f"INSERT INTO lastgood_guard SELECT {quoted_text(name)} {source} LIMIT 1" for name, source in guards]
+        head = [_REPLAY.format(timeout=timeout, checks=int(not guards))]
+        head += [f"CREATE TEMPORARY TABLE {self.place(SIDE, load.table.name)} LIKE {self.place(LIVE, load.table.name)};" for load in loads]
+        head += [f"INSERT IGNORE INTO lastgood_guard VALUES ({quoted_text(name)});" for name, _source in guards]
+        tail = ["START TRANSACTION;", *(f"{text};" for text in texts), "COMMIT;" if apply else "ROLLBACK;", ""]
+        translation = Translation(self, {load.table.name: load for load in loads}, head, tail)
+        with _database_mysql.in_memory("lastgood-end", END) as end, tempfile.TemporaryFile() as answers:
+            feed = ["cat", "--", *(load.path for load in loads), end]
+            with self._client() as client:
+                self.runner.pipeline([feed, client], output=answers.fileno(), watch=translation.feed, timeout=timeout)
+            answers.seek(0)
+            while chunk := answers.read(1 << 20):
+                rows.feed(chunk)
+        rows.end()
+
+    @contextlib.contextmanager
+    def _client(self, *more: str) -> t.Iterator[list[str]]:
+        """The client's command while the login is there, with its failures in words."""
+        with _database_mysql.option_file(self.credentials) as login:
             try:
-                self.runner.pipeline([*before, argv], output=nowhere.fileno(), watch=watch, timeout=timeout)
+                yield [
+                    _database_mysql.client(self.runner),
+                    f"--defaults-file={login}",
+                    "--batch",
+                    "--skip-column-names",
+                    "--default-character-set=utf8mb4",
+                    "--max-allowed-packet=1G",
+                    f"--database={self.database}",
+                    *more,
+                ]
             except CommandError as error:
-                raise _database_mysql.explained(error, self.credentials) from None
+                raise _explained(error, self.credentials) from None
 
 
 class Rows:
@@ -196,6 +270,13 @@ class Rows:
 def _statement(number: int, question: Question) -> str:
     nulls = ", ".join(f"{expression} IS NULL" for expression in question.expressions)
     return f"SELECT {number}, CONCAT({nulls}), {', '.join(question.expressions)} {question.source}"
+
+
+def _explained(error: CommandError, credentials: Credentials) -> RollbackError:
+    orphans = _GUARDED.search(error.stderr)
+    if orphans:
+        return RollbackError(f"Rows of {orphans.group(1)} refer to rows that are neither in the database nor among those that were saved.")
+    return _database_mysql.explained(error, credentials)
 
 
 def _exactly(expression: str) -> str:

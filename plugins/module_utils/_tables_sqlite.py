@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import json
 import os
+import tempfile
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ._command import elevated
 from ._errors import CommandError, RollbackError
-from ._tables import BINARY, NUMBER, OTHER, TEXT, TIME, Column, Question, Reference, Table, Value
+from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, Load, Question, Reference, Table, Value
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -70,6 +72,36 @@ for number, statement in enumerate(sys.argv[3:]):
         print(json.dumps([number, *map(plain, row)]))
 """
 )
+_REPLAY = (
+    _OPEN
+    + """
+plan = json.loads(sys.argv[3])
+counts, load = {}, None
+base.execute("PRAGMA foreign_keys = 1")
+base.execute("BEGIN IMMEDIATE")
+base.execute("PRAGMA defer_foreign_keys = 1")
+for line in sys.stdin.buffer:
+    entry = json.loads(line)
+    if "table" in entry:
+        load = plan["loads"][entry["table"]]
+        counts[entry["table"]] = load["rows"]
+        table = entry["table"]
+        base.execute(load["create"])
+    else:
+        values = (entry["row"][name] for name in load["columns"])
+        base.execute(load["insert"], [base64.b64decode(value["base64"]) if isinstance(value, dict) else value for value in values])
+        counts[table] -= 1
+if any(counts.values()) or len(counts) != len(plan["loads"]):
+    sys.exit("there are not as many rows as were saved")
+for number, statement in plan["steps"]:
+    for row in base.execute(statement):
+        print(json.dumps([number, *({"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value for value in row)]))
+for name, statement in plan["guards"]:
+    if base.execute(statement).fetchone():
+        sys.exit("rows of " + name + " refer to rows that are neither in the database nor among those that were saved")
+base.execute("COMMIT" if plan["apply"] else "ROLLBACK")
+"""
+)
 
 
 @dataclass
@@ -80,7 +112,10 @@ class SqliteTables:
     database: str
     user: str | None
     side: str | None = None
+    aside: dict[str, str] = field(default_factory=dict)
     engine: t.ClassVar[str] = "sqlite"
+    affected: t.ClassVar[str] = "changes()"
+    overriding: t.ClassVar[str] = ""
 
     def tables(self, side: str | None) -> tuple[dict[str, Table], dict[str, Table]]:
         self.side = side
@@ -90,16 +125,29 @@ class SqliteTables:
         done = self.runner.run(self._program(_TABLES), user=self.user, timeout=60, check=False)
         if done.rc != 0:
             raise self.explained(done.stderr)
-        live, other = json.loads(done.stdout)
-        return ({name: _table(name, facts) for name, facts in found.items()} for found in (live, other))  # type: ignore[return-value]
+        live, other = ({name: _table(name, facts) for name, facts in found.items()} for found in json.loads(done.stdout))
+        for tables in (live, other):
+            for table in tables.values():
+                table.references = [_complete(reference, tables.get(reference.table)) for reference in table.references]
+        return live, other
 
     def name(self, name: str) -> str:
         return '"' + name.replace('"', '""') + '"'
 
     def place(self, alias: str, table: str) -> str:
-        return f"{'main' if alias == 'l' else 'side'}.{self.name(table)}"
+        if alias == SIDE and table in self.aside:
+            return f"temp.{self.name(self.aside[table])}"
+        return f"{'main' if alias == LIVE else 'side'}.{self.name(table)}"
 
-    def same(self, live: Column, side: Column) -> str:
+    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
+        same = [self._same(*pair) for pair in pairs] + [self._is_default(column) for column in alone]
+        return f"NOT ({' AND '.join(f'({one})' for one in same)})"
+
+    def after(self, load: Load) -> list[str]:
+        """The counters for new keys follow by themselves."""
+        return []
+
+    def _same(self, live: Column, side: Column) -> str:
         """Values have types of their own here; a text is compared byte for byte, whatever its column says."""
         return f"l.{self.name(live.name)} COLLATE BINARY IS s.{self.name(side.name)}"
 
@@ -109,7 +157,7 @@ class SqliteTables:
     def as_value(self, column: Column, alias: str) -> str:
         return f"{alias}.{self.name(column.name)}"
 
-    def is_default(self, column: Column) -> str:
+    def _is_default(self, column: Column) -> str:
         return f"l.{self.name(column.name)} COLLATE BINARY IS ({column.default or 'NULL'})"
 
     def total(self, expression: str) -> str:
@@ -123,31 +171,88 @@ class SqliteTables:
 
     def read(self, questions: t.Sequence[Question], timeout: float) -> None:
         """Ask everything in one transaction; rows are handed on as they arrive."""
-        statements = [f"SELECT {', '.join(question.expressions)} {question.source}" for question in questions]
-        argv = elevated(self._program(_READ, *statements), self.user, me=self.runner.me, environment={})
-        rest: list[bytes] = []
+        statements = [_statement(question) for question in questions]
+        answers = _Answers(questions)
+        with open(os.devnull, "wb") as nowhere, self._explaining():
+            self.runner.pipeline([self._elevated(_READ, *statements)], output=nowhere.fileno(), watch=answers.feed, timeout=timeout)
 
-        def feed(chunk: bytes) -> bytes:
-            first, *others = chunk.split(b"\n")
-            rest.append(first)
-            for other in others:
-                number, *row = json.loads(b"".join(rest))
-                questions[number].take([_value(value) for value in row])
-                rest[:] = [other]
-            return b""
+    def overwriting(self, load: Load, matches: str, differ: str) -> str:
+        names = [self.name(column.name) for column in load.columns]
+        live, aside = self.place(LIVE, load.table.name), self.place(SIDE, load.table.name)
+        return f"UPDATE {live} AS l SET {', '.join(f'{name} = s.{name}' for name in names)} FROM {aside} s WHERE {matches} AND {differ}"
 
-        with open(os.devnull, "wb") as nowhere:
-            try:
-                self.runner.pipeline([argv], output=nowhere.fileno(), watch=feed, timeout=timeout)
-            except CommandError as error:
-                raise self.explained(error.stderr) from None
+    def replay(
+        self,
+        loads: t.Sequence[Load],
+        steps: t.Sequence[Question | str],
+        guards: t.Sequence[tuple[str, str]],
+        *,
+        apply: bool,
+        timeout: float,
+    ) -> None:
+        """Hand the rows to a program of the owner while they are read; when it fails at anything, nothing was changed."""
+        questions = [step for step in steps if isinstance(step, Question)]
+        numbers = iter(range(len(questions)))
+        plan = {
+            "loads": {load.table.name: self._plan(load) for load in loads},
+            "steps": [(None, step) if isinstance(step, str) else (next(numbers), _statement(step)) for step in steps],
+            "guards": [(name, f"SELECT 1 {source} LIMIT 1") for name, source in guards],
+            "apply": apply,
+        }
+        feed = ["cat", "--", *(load.path for load in loads)]
+        answers = _Answers(questions)
+        with tempfile.TemporaryFile() as output, self._explaining():
+            self.runner.pipeline([feed, self._elevated(_REPLAY, json.dumps(plan))], output=output.fileno(), timeout=timeout)
+            output.seek(0)
+            answers.feed(output.read())
+
+    def _plan(self, load: Load) -> dict[str, t.Any]:
+        names = ", ".join(self.name(column.name) for column in load.columns)
+        aside, live = self.place(SIDE, load.table.name), self.place(LIVE, load.table.name)
+        return {
+            "create": f"CREATE TABLE {aside} AS SELECT {names} FROM {live} WHERE 0",
+            "insert": f"INSERT INTO {aside} VALUES ({', '.join('?' for _column in load.columns)})",
+            "columns": [column.name for column in load.columns],
+            "rows": load.rows,
+        }
+
+    @contextlib.contextmanager
+    def _explaining(self) -> t.Iterator[None]:
+        try:
+            yield
+        except CommandError as error:
+            raise self.explained(error.stderr) from None
+
+    def _elevated(self, text: str, *more: str) -> list[str]:
+        return elevated(self._program(text, *more), self.user, me=self.runner.me, environment={})
 
     def explained(self, told: str) -> RollbackError:
         why = (told.strip().splitlines() or ["it took too long"])[-1]
-        return RollbackError(f"The SQLite database {self.database} could not be compared with {self.side}: {why}.")
+        return RollbackError(f"The SQLite database {self.database} could not be used: {why.rstrip('.')}.")
 
     def _program(self, text: str, *more: str) -> list[str]:
         return [self.runner.path("python3"), "-c", text, self.database, self.side or "", *more]
+
+
+class _Answers:
+    """Takes the answers apart, one line for each row."""
+
+    def __init__(self, questions: t.Sequence[Question]) -> None:
+        self._questions = questions
+        self._rest: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> bytes:
+        first, *others = chunk.split(b"\n")
+        self._rest.append(first)
+        for other in others:
+            number, *row = json.loads(b"".join(self._rest))
+            self._questions[number].take([_value(value) for value in row])
+            self._rest = [other]
+        return b""
+
+
+def _statement(question: Question) -> str:
+    return f"SELECT {', '.join(question.expressions)} {question.source}"
 
 
 def _value(value: t.Any) -> Value:
@@ -177,6 +282,11 @@ def _table(name: str, facts: t.Mapping[str, t.Any]) -> Table:
             Reference(tuple(mine for _p, mine, _t in parts), parts[0][0], tuple(theirs or "" for _p, _m, theirs in parts))
         )
     return table
+
+
+def _complete(reference: Reference, parent: Table | None) -> Reference:
+    """A foreign key that names no columns means the parent's primary key."""
+    return reference if all(reference.their_columns) or parent is None else replace(reference, their_columns=parent.primary)
 
 
 def _kind(type_: str) -> str:

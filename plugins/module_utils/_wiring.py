@@ -34,6 +34,7 @@ _RECORDED = (
     "ran",
     "remembered",
     "path",
+    "salvage",
     "passed",
     "code_unchanged",
     "schema_unchanged",
