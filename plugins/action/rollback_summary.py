@@ -33,6 +33,7 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         yield f"stopped by a run and not started again: {', '.join(status['workers_waiting'])}"
     yield from _lock(status)
     yield from _ledger(status["ledger"])
+    yield from _restore(status["restore"] or {})
     last = status["last_run"]
     if last is None:
         yield "last rollback: none is recorded on this host"
@@ -51,6 +52,17 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         if not last.get("undoes"):  # an undo can only be gone on with
             yield f"NEXT: ansible-playbook playbooks/undo.yml   # go back to {(last.get('origin') or last).get('from_version')}"
         yield "NEXT: ansible-playbook playbooks/abort.yml   # leave it there, as safely as it can be"
+
+
+def _restore(found: dict[str, t.Any]) -> t.Iterator[str]:
+    """What a restore of the database left beside the live one, and what to do about that."""
+    stage, backup = found.get("stage"), (found.get("backup") or {}).get("id")
+    if stage in ("swapping", "returning"):
+        yield f"database: a swap was INTERRUPTED at {found.get('at')}: triggers, views or programs may be missing until it is completed"
+    elif stage == "swapped":
+        yield f"database: restored from {backup}; what it replaced is kept as {found.get('kept')}; database_release.yml removes it for ever"
+    elif stage in ("loading", "proven", "returned"):
+        yield f"database: not restored; {found.get('side')} beside it takes space ({stage}, {backup}); database_release.yml removes it for ever"
 
 
 def _ledger(found: dict[str, t.Any]) -> t.Iterator[str]:

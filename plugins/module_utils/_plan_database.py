@@ -123,6 +123,10 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     yield "the database that is replaced is kept beside the restored one until it is released"
     if plan["severity"] == "full_system":
         point = plan["restore_point"]
-        yield f"configuration: as in the restore point {point}" if point else "configuration: stays, since no restore point of the target holds it"
+        yield (
+            f"configuration: as in the restore point {point}"
+            if point
+            else "configuration: stays, since no restore point of the target holds it"
+        )
     if plan["migrations"].get("up"):
         yield f"migrations that will be applied after the restore: {', '.join(plan['migrations']['up'])}"

@@ -15,12 +15,12 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if plan["nothing_to_do"]:
         yield f"NOTHING TO DO: {plan['application']} runs {plan['target']} already ({plan['reason']})."
         return
-    yield f"{plan['application']}: {plan['from_version']} ({plan['from_commit'][:12]}) -> {plan['target']} ({plan['to_commit'][:12]})"
-    yield f"target: {plan['reason']}"
-    yield f"leaves {len(plan['commits'])} commit(s) behind, {plan['files']} files differ" + (
-        f", lock files: {', '.join(plan['lock_files'])}" if plan["lock_files"] else ""
-    )
-    yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
+    if plan["from_commit"] == plan["to_commit"]:
+        yield f"{plan['application']}: the code stays {plan['target']} ({plan['to_commit'][:12]})"
+    else:
+        yield from _code(plan)
+    if plan["dependencies_change"] or plan["from_commit"] != plan["to_commit"]:
+        yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
     yield from _migrations(plan["migrations"])
     if plan["database"]:
         from . import _plan_database  # only where it is used: an emergency does not wait for it
@@ -32,6 +32,14 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     for line in plan["pending"]:
         yield f"left by an earlier run: {line}"
     yield f"digest: {plan['digest'][:12]}"
+
+
+def _code(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    yield f"{plan['application']}: {plan['from_version']} ({plan['from_commit'][:12]}) -> {plan['target']} ({plan['to_commit'][:12]})"
+    yield f"target: {plan['reason']}"
+    yield f"leaves {len(plan['commits'])} commit(s) behind, {plan['files']} files differ" + (
+        f", lock files: {', '.join(plan['lock_files'])}" if plan["lock_files"] else ""
+    )
 
 
 def _migrations(migrations: t.Mapping[str, t.Any]) -> t.Iterator[str]:

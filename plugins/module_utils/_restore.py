@@ -30,6 +30,9 @@ Backup = _backup_catalogue.Entry
 
 UNTOUCHED = "The live database was not touched."
 
+# The record's file in an application's state folder.
+RECORD = "db_restore.json"
+
 # The stages of a restore, as its record names them.
 LOADING = "loading"
 PROVEN = "proven"

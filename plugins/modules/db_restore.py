@@ -246,7 +246,7 @@ def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials,
 
 
 def _record(options: dict[str, t.Any]) -> _restore.Record:
-    return _restore.Record(options["record"] or os.path.join(options["state_directory"], options["application"], "db_restore.json"))
+    return _restore.Record(options["record"] or os.path.join(options["state_directory"], options["application"], _restore.RECORD))
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:

@@ -111,6 +111,10 @@ ledger:
       have run before.
   returned: success
   type: dict
+restore:
+  description: The record of the last restore of the database, with its C(stage), C(kept) and C(side); null when there was none.
+  returned: success
+  type: dict
 workers_waiting:
   description: Units that a run stopped and that were not started again.
   returned: success

@@ -31,6 +31,8 @@ def run_target(name: str) -> None:
 @requirement("CHOM-9.5-02", "CHOM-9.5-03", "D-107", "D-108", "D-111", "D-112", "D-113")
 def test_configuration_restore() -> None:
     run_target("configuration_restore")
+
+
 @requirement("D-025")
 def test_data_loss() -> None:
     run_target("data_loss")

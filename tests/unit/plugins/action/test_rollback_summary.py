@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
+
 from ansible_collections.lastgood.rollback.plugins.action import rollback_summary
 
 
@@ -33,6 +35,7 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
         "changed_files": ["README.md"],
         "units": {"nginx.service": "active (running)", "w.service": "failed (failed)"},
         "workers_waiting": ["w.service"],
+        "restore": {"stage": "swapped", "kept": "chom__kept_1", "backup": {"id": "b1"}},
         "lock": {"actor": "on-call", "since": "now", "run": "r1", "alive": False, "expires": "earlier"},
         "watched": False,
         "freeze": {"run": "r0", "reason": "500", "expires": "tomorrow"},
@@ -89,6 +92,7 @@ def test_a_status_without_a_history(act: t.Any) -> None:
         "changed_files": [],
         "units": {"nginx.service": "active (running)"},
         "workers_waiting": [],
+        "restore": None,
         "lock": None,
         "last_run": None,
         "unfinished": False,
@@ -135,3 +139,17 @@ def test_a_lock_that_was_left_over_can_be_given_back() -> None:
     held, hint = rollback_summary._lock({"lock": lock, "left_over": "r1", "watched": False})
     assert "run r1" in held
     assert hint.startswith("NEXT: ansible-playbook playbooks/abort.yml")
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"stage": "swapping", "at": "noon"}, "INTERRUPTED at noon"),
+        ({"stage": "proven", "side": "chom__side", "backup": {"id": "b1"}}, "not restored; chom__side beside it takes space (proven, b1)"),
+        ({"stage": "released"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_status_says_what_lies_beside_the_live_database(record: dict[str, t.Any], words: str) -> None:
+    assert words in "\n".join(rollback_summary._restore(record))
+    assert bool(list(rollback_summary._restore(record))) == bool(words)
