@@ -117,7 +117,7 @@ def _closing_lines(report: dict[str, t.Any], path: str) -> str:
     budget = f" (budget {report['budget_seconds']} s)" if report["budget_seconds"] else ""
     return "\n".join(
         [
-            f"{headline(report['outcome'])}: {report['application']} {way} {report['duration_seconds']} s{budget}.{shut}",
+            f"{headline(report['outcome'])}: {report['application']} {way} in {report['duration_seconds']} s{budget}.{shut}",
             report["state"],
             f"Report: {path}",
         ]
