@@ -86,8 +86,8 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     repository = Repository(runner, application["path"], application["user"])
     folder = Folder.of(application["state_directory"], application["name"])
     last = read_json(folder.last_run)
-    if last is not None and last.get("severity") == CONFIGURATION:  # it says nothing about versions
-        last = None
+    if last is not None and last.get("severity") == CONFIGURATION:  # it says nothing about versions but what the run before it did
+        last = last.get("code") or None
     running = repository.work_tree()
     choice = _choose(repository, request, folder, running, last)
     commit = resolve(repository, choice.target, remote=application["releases"]["remote"] or None)
