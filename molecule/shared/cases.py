@@ -71,7 +71,6 @@ SPOIL_THE_CONFIGURATION = (
     "runuser -u www-data -- php /var/www/chom/artisan config:cache",
     f"sed -i s,php8.4-fpm.sock,none.sock, {SITE} && systemctl reload nginx.service",
     f"sed -i 's/^pm = dynamic/pm = dynamite/' {POOL} && (systemctl restart php8.4-fpm.service || true)",
-    "systemctl restart 'chom-queue-*.service'",
 )
 STOP_REPORTS = "systemctl stop chom-queue-reports.service"
 BREAK_ENV = "cp -p /var/www/chom/.env /root/good.env && sed -i 's/^{0}=.*/{0}=wrong/' /var/www/chom/.env"

@@ -35,6 +35,7 @@ if t.TYPE_CHECKING:
 LAST_GOOD = "last_good"
 _MEBIBYTE = 1024 * 1024
 _SPACE = 200 * _MEBIBYTE
+_OF_CODE = ("run", "outcome", "closed", "severity", "target", "to_commit", "from_version", "from_commit", "origin")
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,14 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         covers["restore_point"] = plan["restore_point"]
         covers["database"] = {"backup": database["backup"]["id"], "sha256": database["backup"]["sha256"], "tables": database["tables"]}
         plan["command"] = _command(request, plan)
+        plan["code"] = {name: (last or {}).get(name) for name in _OF_CODE} if last and request.severity == "database" else {}
     return {**plan, "covers": covers, "digest": digest_of(covers)}
 
 
 def _about_versions(last: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
-    """The last run, unless it says nothing about versions: it was about the configuration, or is over and was about the database."""
+    """The last run, unless it says nothing about versions but what the run before it did: it is over and left the code alone."""
     kind = (last or {}).get("severity")
-    return None if kind == CONFIGURATION or (kind == "database" and not unfinished(last)) else last
+    return (last or {}).get("code") or None if kind == CONFIGURATION or (kind == "database" and not unfinished(last)) else last
 
 
 def _backup(request: Request, names: t.Collection[str], recorded: str | None) -> dict[str, t.Any]:

@@ -171,6 +171,10 @@ restore_point:
   description: The entry of the ledger whose configuration comes back; null when the configuration stays as it is.
   returned: success
   type: str
+code:
+  description: What the last run did about versions, for those that come after one about the database; only with a database.
+  returned: success
+  type: dict
 command:
   description: What somebody types to have exactly this done; only with a database.
   returned: success

@@ -80,7 +80,11 @@ def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
     ):
         assert word in text
     assert "nginx" not in text
-    status["last_run"] = {**t.cast("dict[str, t.Any]", status["last_run"]), "undoes": {"run": "r0"}}
+    last = t.cast("dict[str, t.Any]", status["last_run"])
+    status["last_run"] = {**last, "severity": "configuration"}
+    assert "resume.yml" not in shown(act, status=status)
+    assert "put back the configuration from before" in shown(act, status=status)
+    status["last_run"] = {**last, "undoes": {"run": "r0"}}
     assert "undo.yml" not in shown(act, status=status), "an undo can only be gone on with"
 
 

@@ -160,10 +160,10 @@ def test_calling_a_version_bad_needs_a_reason(host: Host, point: Call) -> None:
 def test_a_full_disk_leaves_nothing_behind(host: Host, point: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_point
 
-    def full(_path: str, _content: bytes) -> None:
+    def full(_path: str, _text: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_restore_point, "_write", full)
+    monkeypatch.setattr(_restore_point, "write_new", full)
     assert "No space left" in point()["msg"]
     assert list((host.state / "chom/restore_points").iterdir()) == []
     assert not (host.state / "chom/ledger.jsonl").exists()

@@ -179,6 +179,20 @@ def test_a_second_trigger_does_not_walk_one_release_further_back(host: Host, pla
     assert "rolled back to it at 2026-01-01" in result["reason"]
 
 
+def test_a_configuration_rollback_says_nothing_about_versions(host: Host, plan: Plan) -> None:
+    host.last_run(outcome="failed", target="other settings", to_commit=host.app.head, from_commit=host.app.head, severity="configuration")
+    result = plan(None, severity="emergency")
+    assert result["target"] == "v1.1.0"
+    assert result["pending"] == []
+
+
+def test_what_the_run_before_a_configuration_rollback_did_still_counts(host: Host, plan: Plan) -> None:
+    host.app.git("checkout", "--quiet", "--detach", "v1.1.0")
+    code = {"outcome": "rolled_back", "target": "v1.1.0", "to_commit": host.app.at("v1.1.0"), "from_commit": host.app.at("v1.2.0")}
+    host.last_run(outcome="rolled_back", target="other settings", to_commit=host.app.at("v1.1.0"), severity="configuration", code=code)
+    assert plan(None, severity="emergency")["target"] == "v1.1.0"
+
+
 def test_after_the_next_deployment_the_rollback_before_it_is_history(host: Host, plan: Plan) -> None:
     host.app.commit("Fixed", "v1.3.0")
     host.last_run(outcome="rolled_back", target="v1.1.0", to_commit=host.app.at("v1.1.0"), from_commit=host.app.at("v1.2.0"))
