@@ -33,6 +33,7 @@ _TAIL = 800
 _CHUNK = 1 << 17
 _SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ, which Python knows from 3.10 on
 _PIPE_SIZE = 1 << 20
+_PATIENCE = 2
 _BROKEN_PIPE = re.compile(r"[Bb]roken pipe|errno 32\b")
 
 
@@ -54,6 +55,13 @@ class Completed:
 
 def current_user() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def limited(argv: t.Sequence[str], user: str | None, timeout: float, *, me: str) -> list[str]:
+    """The argument list for a stage that runs as user and, where we could not stop it, ends by itself."""
+    if user is None or user == me:
+        return list(argv)
+    return elevated(["timeout", "--kill-after=5", f"{timeout:g}", *argv], user, me=me, environment={"LC_ALL": "C.UTF-8"})
 
 
 def elevated(argv: t.Sequence[str], user: str | None, *, me: str, environment: t.Mapping[str, str]) -> list[str]:
@@ -148,29 +156,64 @@ class Runner:
         *,
         output: int,
         watch: t.Callable[[bytes], bytes | None] | None = None,
+        source: int = subprocess.DEVNULL,
         timeout: float | None = None,
     ) -> None:
-        """Connect the stages' standard streams and write the last one's output to an open file descriptor.
+        """Connect the stages' standard streams, read from and write to open file descriptors.
 
         watch sees everything that the first stage writes, on its way; bytes that it returns go on instead. Every stage
         must end with status 0; when one fails or time runs out, all are stopped.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         started: list[_Stage] = []
-        source: t.Any = subprocess.DEVNULL
+        before: t.Any = source
         try:
             for number, argv in enumerate(stages):
                 watched = watch is not None and number == 0
                 last = number == len(stages) - 1
-                stage = _Stage(tuple(argv), self.path(argv[0]), source, output if last and not watched else subprocess.PIPE)
+                stage = _Stage(tuple(argv), self.path(argv[0]), before, output if last and not watched else subprocess.PIPE)
                 started.append(stage)
-                source = subprocess.PIPE if watched and not last else stage.process.stdout
+                before = subprocess.PIPE if watched and not last else stage.process.stdout
             if watch is not None:
                 _pass_on(started, output, watch, deadline)
             _wait_for_all(started, deadline)
         finally:
             for stage in started:
                 stage.stop()
+
+    @contextlib.contextmanager
+    def conversation(self, argv: t.Sequence[str], *, timeout: float) -> t.Iterator[Conversation]:
+        """Keep a program running that answers what it is told, while the block runs."""
+        stage = _Stage(tuple(argv), self.path(argv[0]), subprocess.PIPE, subprocess.PIPE)
+        try:
+            yield Conversation(stage, time.monotonic() + timeout)
+        finally:
+            stage.dismiss()
+
+
+class Conversation:
+    """A running program to which things can be said, and whose answers end with a known line."""
+
+    def __init__(self, stage: _Stage, deadline: float) -> None:
+        self._stage = stage
+        self._deadline = deadline
+        self._sink, self._source = (t.cast("t.IO[bytes]", stream).fileno() for stream in (stage.process.stdin, stage.process.stdout))
+
+    def say(self, text: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the program that stopped reading is asked for its reason by hear()
+            rest = memoryview(text.encode("utf-8", "surrogateescape"))
+            while rest:
+                rest = rest[os.write(self._sink, rest) :]
+
+    def hear(self, end: str) -> str:
+        """What the program says before the line end."""
+        heard, last = b"", f"{end}\n".encode()
+        while not heard.endswith(last):
+            chunk = _next_chunk(self._stage, self._source, self._deadline)
+            if not chunk:
+                raise _failure(self._stage.ended(self._deadline), None)
+            heard += chunk
+        return heard[: -len(last)].decode("utf-8", "surrogateescape")
 
 
 def _start(argv: t.Sequence[str], **how: t.Any) -> subprocess.Popen[t.Any]:
@@ -318,9 +361,18 @@ class _Stage:
         self.errors.seek(0)
         return Completed(self.argv, rc, "", self.errors.read().decode("utf-8", "replace"))
 
+    def dismiss(self) -> None:
+        """Let it end by itself, as a program does that nobody says anything more to."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_PATIENCE)
+        self.stop()
+
     def stop(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(PermissionError):  # another user's program has a time limit of its own
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         for stream in (self.errors, self.process.stdin, self.process.stdout):
             if stream is not None:
