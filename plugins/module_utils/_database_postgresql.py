@@ -12,6 +12,7 @@ import io
 import os
 import re
 import sys
+import time
 import typing as t
 import uuid
 
@@ -53,21 +54,23 @@ def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float 
 class Session:
     """A login that stays, so that a snapshot does."""
 
-    def __init__(self, conversation: Conversation, credentials: Credentials) -> None:
+    def __init__(self, conversation: Conversation, credentials: Credentials, deadline: float) -> None:
         self._conversation = conversation
         self._credentials = credentials
+        self._deadline = deadline
         self._ends: list[str] = []
 
     def say(self, sql: str) -> None:
         """Hand statements over without waiting for their rows; these come with hear(), in the same order."""
         self._ends.append(f"end-{uuid.uuid4().hex}")
-        self._conversation.say(f"{sql}\n;\n\\echo {self._ends[-1]}\n")
+        self._conversation.tell(f"{sql}\n;\n\\echo {self._ends[-1]}\n")
 
     def hear(self) -> list[list[str]]:
-        try:
-            return _rows(self._conversation.hear(self._ends.pop(0)))
-        except CommandError as error:
-            raise explained(error, self._credentials) from None
+        said = self._conversation.hear(self._ends.pop(0), self._deadline - time.monotonic())
+        if said is None:
+            why = self._conversation.complaint if time.monotonic() < self._deadline else "psql did not end in time"
+            raise explained(CommandError(why, rc=1, stdout="", stderr=why), self._credentials)
+        return _rows(said)
 
     def query(self, sql: str) -> list[list[str]]:
         self.say(sql)
@@ -76,11 +79,11 @@ class Session:
 
 @contextlib.contextmanager
 def session(runner: Runner, credentials: Credentials, timeout: float) -> t.Iterator[Session]:
+    deadline = time.monotonic() + timeout
     with connection(credentials) as login:
-        command = [runner.path("psql"), *_client(login)[1:]]
-        argv = limited(command, credentials.system_user, timeout, me=runner.me)
-        with runner.conversation(argv, timeout=timeout) as conversation:
-            yield Session(conversation, credentials)
+        argv = limited([runner.path("psql"), *_client(login)[1:]], credentials.system_user, timeout, me=runner.me)
+        with runner.converse(argv) as conversation:
+            yield Session(conversation, credentials, deadline)
 
 
 def _client(login: str) -> list[str]:

@@ -253,7 +253,7 @@ def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
 
 def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials, record: _restore.Record) -> _restore.Engine:
     if credentials.engine == "sqlite":
-        return SqliteEngine(runner, options["environment_user"], options["minimum_free"])
+        return SqliteEngine(runner, options["environment_user"], credentials.database, options["minimum_free"])
     if credentials.engine == "postgresql":
         if options["tables"]:
             raise RollbackError("Single tables of PostgreSQL cannot be restored, only whole databases.", state=_restore.UNTOUCHED)
