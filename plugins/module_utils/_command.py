@@ -58,6 +58,13 @@ def current_user() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
+def limited(argv: t.Sequence[str], user: str | None, timeout: float, *, me: str) -> list[str]:
+    """The argument list for a stage that runs as user and, where we could not stop it, ends by itself."""
+    if user is None or user == me:
+        return list(argv)
+    return elevated(["timeout", "--kill-after=5", f"{timeout:g}", *argv], user, me=me, environment={"LC_ALL": "C.UTF-8"})
+
+
 def elevated(argv: t.Sequence[str], user: str | None, *, me: str, environment: t.Mapping[str, str]) -> list[str]:
     """The argument list that runs argv as user, started by me.
 
@@ -154,11 +161,12 @@ class Runner:
         *,
         output: int,
         watch: t.Callable[[bytes], bytes | None] | None = None,
+        source: int = subprocess.DEVNULL,
         watched: int = 0,
         stop: threading.Event | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Connect the stages' standard streams and write the last one's output to an open file descriptor.
+        """Connect the stages' standard streams, read from and write to open file descriptors.
 
         watch sees everything that the first stage, or the one with the number watched, writes, on its way; bytes that it
         returns go on instead. Every stage must end with status 0; when one fails, or time runs out, or stop is set while
@@ -166,14 +174,14 @@ class Runner:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         started: list[_Stage] = []
-        source: t.Any = subprocess.DEVNULL
+        before: t.Any = source
         try:
             for number, argv in enumerate(stages):
                 seen = watch is not None and number == watched
                 last = number == len(stages) - 1
-                stage = _Stage(tuple(argv), self.path(argv[0]), source, output if last and not seen else subprocess.PIPE)
+                stage = _Stage(tuple(argv), self.path(argv[0]), before, output if last and not seen else subprocess.PIPE)
                 started.append(stage)
-                source = subprocess.PIPE if seen and not last else stage.process.stdout
+                before = subprocess.PIPE if seen and not last else stage.process.stdout
             if watch is not None:
                 _pass_on(started[watched:], output, watch, deadline, stop)
             _wait_for_all(started, deadline)
@@ -183,7 +191,7 @@ class Runner:
 
 
 class Conversation:
-    """A program that is told one line after the other and answers each with one line; it ends with the block."""
+    """A program that answers what it is told, with one line or with lines up to a known one; it ends with the block."""
 
     def __init__(self, argv: t.Sequence[str]) -> None:
         self._errors = tempfile.TemporaryFile()
@@ -201,7 +209,8 @@ class Conversation:
         try:
             self._process.wait(_PARTING)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            with contextlib.suppress(PermissionError):  # another user's program has a time limit of its own
+                self._process.kill()
             self._process.wait()
         self._errors.close()
 
@@ -213,6 +222,24 @@ class Conversation:
         if not select.select([source], [], [], timeout)[0]:
             return None
         return source.readline().decode().strip() or None
+
+    def tell(self, text: str) -> None:
+        """Hand lines over without waiting for what the program answers."""
+        with contextlib.suppress(BrokenPipeError):
+            t.cast("t.IO[bytes]", self._process.stdin).write(text.encode("utf-8", "surrogateescape"))
+
+    def hear(self, last: str, timeout: float) -> str | None:
+        """All that the program says before a known line; None when it ended or took too long."""
+        source, heard, end = t.cast("t.IO[bytes]", self._process.stdout), b"", f"{last}\n".encode()
+        deadline = time.monotonic() + timeout
+        while not heard.endswith(end):
+            if not select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                return None
+            chunk = source.read(_CHUNK)
+            if not chunk:
+                return None
+            heard += chunk
+        return heard[: -len(end)].decode("utf-8", "surrogateescape")
 
     @property
     def complaint(self) -> str:
@@ -368,7 +395,8 @@ class _Stage:
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(PermissionError):  # another user's program has a time limit of its own
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         for stream in (self.errors, self.process.stdin, self.process.stdout):
             if stream is not None:

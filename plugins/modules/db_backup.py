@@ -10,9 +10,11 @@ module: db_backup
 short_description: Back up a database into one compressed file with a manifest
 version_added: 0.1.0
 description:
-  - Makes a consistent backup of a MariaDB, MySQL or SQLite database while it is in use, in one compressed file.
+  - Makes a consistent backup of a MariaDB, MySQL, PostgreSQL or SQLite database while it is in use, in one compressed file.
   - A MariaDB or MySQL database is dumped in a single transaction with its views, triggers, routines and events, and compressed
-    on the way. A SQLite database is copied by SQLite's own online backup and checked for damage.
+    on the way. A PostgreSQL database is dumped in the snapshot of a session that counts its rows meanwhile, in C(pg_dump)'s own format, which
+    C(pg_restore) reads; its owner, encoding, locale, settings and privileges, which such a dump lacks, are in the manifest.
+    A SQLite database is copied by SQLite's own online backup and checked for damage.
   - The file is written aside, proven to be complete, flushed to disk and named. Its manifest, written last, says what the backup
     holds and has its checksum. A backup exists only once its manifest does; of a backup that fails, nothing stays.
   - The database is only read. Old backups are never removed.
@@ -35,6 +37,7 @@ attributes:
 requirements:
   - zstd
   - mariadb-dump and mariadb, or mysqldump and mysql (for O(engine=mysql))
+  - pg_dump and psql of PostgreSQL 13 or later (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
 options:
   directory:
@@ -124,11 +127,14 @@ free_bytes:
 backup:
   description:
     - What the manifest says.
-    - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself, and V(server) when the server was asked
+    - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself or in its snapshot, and V(server) when the
+      server was asked
       right after it.
     - C(streams) says how many programs dumped it and why not more, or for how many seconds commits were held back. C(parts) says where in the
       file each part lies that can be loaded by itself; the file as a whole is a dump like any other.
     - C(not_transactional) names tables that are not part of the one snapshot; C(warnings) says in words what may be missing.
+    - Of PostgreSQL, C(properties) are the database's own, which a restore gives to the new one, C(roles) and C(extensions) are those that
+      it needs, and C(not_valid) names constraints and indexes that were not valid. Tables outside the schema C(public) are named with theirs.
     - C(migrations) is null when there is no such table. Times are UTC; the data are those of C(started), or a moment later.
   returned: success, not in check mode
   type: dict
@@ -182,6 +188,7 @@ from ..module_utils._database_credentials import LOGIN, from_options
 from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
+from ..module_utils._postgresql_dump import PostgresqlSource
 from ..module_utils._wiring import JOURNAL, conclude
 
 
@@ -189,6 +196,8 @@ def _source(options: dict[str, t.Any], runner: Runner) -> _backup.Source:
     credentials = from_options(options, runner)
     if credentials.engine == "sqlite":
         return SqliteSource(runner, credentials.database, options["environment_user"], options["migrations_table"])
+    if credentials.engine == "postgresql":
+        return PostgresqlSource(runner, credentials, options["migrations_table"])
     return MysqlSource(runner, credentials, options["migrations_table"], options["jobs"])
 
 
