@@ -24,6 +24,8 @@ Expectation = t.Literal[
     "went_back",
     "reopened",
     "abandoned",
+    "restored",
+    "swapped_back",
     "reconfigured",
     "put_back",
     "given_back",
@@ -41,6 +43,9 @@ VISIT = (
     """php -r 'file_get_contents("http://127.0.0.1/", false, stream_context_create(["http" => ["header" => "Host: chom.test"]]));' 2>&1"""
 )
 DAMAGE = "echo LATER=1 >> /var/lib/lastgood/chom/restore_points/*/files/000"
+DAMAGE_DATA = "mariadb chom -e \"DELETE FROM sites WHERE id <= 100; UPDATE organizations SET name = 'damaged' WHERE id <= 10\""
+TO_THE_BACKUP: dict[str, t.Any] = {"playbook": "database_rollback", "extra": {"label": "pre-rollback", "watch_seconds": 0}}
+TO_THE_RESTORE_POINT: dict[str, t.Any] = {"playbook": "full_system_rollback", "extra": {"target": "last_good", "watch_seconds": 0}}
 DOWN = {**STANDARD, "migrations": "down"}
 
 REPAIR_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
@@ -97,6 +102,7 @@ class Run:
     until: str = ""  # typed on the host as root, again and again until it succeeds, after the controller is gone
     webhook: t.Literal["listens", "unreachable", "none"] = "listens"
     plan_of: str = ""  # an earlier run of the case, which printed the digest of the plan that this one is bound to
+    approved_in: str = ""  # an earlier run of the case, which printed how to agree to what this one does
     job_at_work: bool = False  # a worker is in the middle of a job when the run begins
 
 
@@ -340,6 +346,33 @@ CASES: dict[str, Case] = {
             ),
             rolled_back("second_alarm", says=("target: the last good version: verified at",), **ALARM),
         ),
+    ),
+    "database_rollback": Case(
+        (
+            rolled_back("controlled"),  # leaves a backup
+            refused("not_named", "No backup was named", "pre-rollback", playbook="database_rollback", extra={}),
+            refused("hostile", "No backup fits backup --x", playbook="database_rollback", extra={"backup": "--x"}),
+            refused("not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", before=(DAMAGE_DATA,), **TO_THE_BACKUP),
+            refused("approved_for_another", "is for another plan", **TO_THE_BACKUP, options=("-e", "approve=0123456789ab")),
+            Run("restored", "restored", approved_in="not_approved", says=("organizations: 10 changed",), **TO_THE_BACKUP),
+            Run("undone", "swapped_back", "undo", {}, says=("UNDONE: chom", "v1.2.3 with the database as before the run")),
+        ),
+        "none",
+    ),
+    "full_system": Case(
+        (
+            rolled_back("controlled"),
+            recorded("good", "v1.2.3 is VERIFIED", extra={"state": "verified"}),
+            refused(
+                "not_approved",
+                "Nobody agreed to this plan yet",
+                "configuration: as in the restore point",
+                before=("chom-deploy bad/crash", VISIT, DAMAGE_DATA, "sed -i s/^CHOM_THEME=.*/CHOM_THEME=missing/ /var/www/chom/.env"),
+                **TO_THE_RESTORE_POINT,
+            ),
+            Run("restored", "restored", approved_in="not_approved", says=("ROLLED BACK: chom v1.2.4 -> v1.2.3",), **TO_THE_RESTORE_POINT),
+        ),
+        "none",
     ),
     "planned": Case(
         (

@@ -202,6 +202,8 @@ def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.
     extra["report_directory"] = str(folder / f"reports-{run.name}")
     if run.plan_of:
         extra["plan"] = digest_in(folder / f"{run.plan_of}.json")
+    if run.approved_in:
+        extra["approve"] = approval_in(folder / f"{run.approved_in}.json")
     if webhook:
         extra["vault_chom_webhook_url"] = webhook
     if run.profile:
@@ -218,6 +220,14 @@ def digest_in(record: pathlib.Path) -> str:
     found = re.search(r"-e plan=([0-9a-f]{64})", json.loads(record.read_text())["output"])
     if found is None:
         raise RuntimeError(f"{record} names no plan")
+    return found.group(1)
+
+
+def approval_in(record: pathlib.Path) -> str:
+    """What somebody copies who agrees to what a rollback would take away."""
+    found = re.search(r"-e approve=([0-9a-f]{12})", " ".join(json.loads(record.read_text())["output"].split()))
+    if found is None:
+        raise RuntimeError(f"{record} asks for no approval")
     return found.group(1)
 
 
