@@ -130,7 +130,7 @@ def _from_url(url: str) -> Credentials:
         port = parts.port
     except ValueError:
         raise RollbackError("The database address (DB_URL) in the environment file cannot be read.") from None
-    engine = _engine(parts.scheme, "DB_URL")
+    engine = _engine(parts.scheme.partition("+")[0], "DB_URL")  # SQLAlchemy names the driver behind a plus sign
     if engine == "sqlite":
         return Credentials(engine=engine, database=urllib.parse.unquote(parts.path))
     host = urllib.parse.unquote(parts.hostname or "127.0.0.1")

@@ -123,26 +123,53 @@ def in_order(names: t.Collection[str], held: t.Sequence[Applied]) -> list[str]:
     return [migration.name for migration in held if migration.name in names]
 
 
-def go_down(
-    runner: Runner, credentials: Credentials, artisan: t.Sequence[str], user: str, names: t.Sequence[str]
-) -> list[dict[str, t.Any]]:
-    """Take the named migrations down one at a time with the code that knows them; read the table again after each."""
-    check_names(names)
+@dataclass(frozen=True)
+class Tool:
+    """What takes migrations down: its name, how it takes one down, what is applied by its record, and what would complete one."""
+
+    name: str
+    down: t.Callable[[str], str]
+    applied: t.Callable[[], t.Sequence[str]]
+    complete: str
+
+
+def schema(runner: Runner, credentials: Credentials) -> dict[str, str]:
+    """The tables, and the columns with their types, that are there."""
+    current = "current_schema()" if credentials.engine == "postgresql" else "DATABASE()"
+    sql = f"SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = {current}"
+    rows = query(runner, credentials, sql, timeout=60)
+    return {**{table: "" for table, _column, _type in rows}, **{f"{table}.{column}": type_ for table, column, type_ in rows}}
+
+
+def descend(tool: Tool, names: t.Sequence[str], look: t.Callable[[], dict[str, str]]) -> list[dict[str, t.Any]]:
+    """Take one after the other down, in this order; what counts is what is recorded afterwards, and that nothing else went down, too."""
     done: list[dict[str, t.Any]] = []
-    held = applied(runner, credentials)
-    for name in in_order(names, held):
+    for name in names:
+        before, held = look(), set(tool.applied())
         try:
-            refuse_gaps(held, [name])
-            said = runner.run(
-                [*artisan, "migrate:rollback", "--step=1", "--force", "--no-interaction", "--no-ansi"], user=user, timeout=900
-            )
-            held = applied(runner, credentials)
+            said = tool.down(name)
+            now = set(tool.applied())
         except RollbackError as error:
-            raise _stuck(name, done, error.message) from error
-        if name in {migration.name for migration in held}:
-            raise _stuck(name, done, f"artisan reported success but the migration is still recorded as applied: {said.output}")
-        done.append({"name": name, "output": said.output})
+            raise _stuck(tool, name, done, error.message, _changed(before, look)) from error
+        if name in now:
+            why = f"{tool.name} reported success but the migration is still recorded as applied: {said}"
+            raise _stuck(tool, name, done, why, _changed(before, look))
+        if now != held - {name}:
+            others = ", ".join(sorted((held - {name}) ^ now))
+            raise _stuck(tool, name, done, f"the record of others changed with it: {others}", _changed(before, look))
+        done.append({"name": name, "output": said})
     return done
+
+
+def _changed(before: t.Mapping[str, str], look: t.Callable[[], dict[str, str]]) -> list[str] | None:
+    """Which tables and columns are gone, new or of another type; None when nobody can say."""
+    try:
+        after = look()
+    except RollbackError:
+        return None
+    gone = [f"gone: {name}" for name in sorted(before) if name not in after]
+    new = [f"new: {name}" for name in sorted(after) if name not in before]
+    return [*gone, *new, *(f"of another type: {name}" for name in sorted(before) if after.get(name, before[name]) != before[name])]
 
 
 def go_up(runner: Runner, credentials: Credentials, path: str, php: str, user: str, names: t.Sequence[str]) -> None:
@@ -161,10 +188,18 @@ def go_up(runner: Runner, credentials: Credentials, path: str, php: str, user: s
             )
 
 
-def _stuck(name: str, done: t.Sequence[t.Mapping[str, t.Any]], why: str) -> RollbackError:
+def _stuck(tool: Tool, name: str, done: t.Sequence[t.Mapping[str, t.Any]], why: str, changed: list[str] | None) -> RollbackError:
     gone = ", ".join(entry["name"] for entry in done) or "none"
+    if changed is None:
+        part = f"The statements of {name} may have run in part."
+    elif changed:
+        part = f"The statements of {name} ran in part, and it is still recorded as applied. Of tables and columns {', '.join(changed)}."
+    else:
+        part = f"The statements of {name} changed no table or column; its data may have changed."
     return RollbackError(
         f"The migration {name} did not go down: {why.rstrip('.')}.",
-        state=f"Migrations that are down already: {gone}. The statements of {name} may have run in part. The code was not switched.",
-        next_command="compare the schema with the migration's down(), then run the rollback again or restore the backup of this run",
+        state=f"Migrations that are down already: {gone}. {part} The code was not switched.",
+        next_command=f"one of three: complete it (do the rest of the down of {name} by hand, then run the rollback again);"
+        f" reverse it (undo by hand what was done, so that {tool.complete} finds nothing to do); or restore the backup of this run",
+        facts={"partial": {"name": name, "changed": changed}},
     )

@@ -25,6 +25,8 @@ class Database:
         self.stubborn: set[str] = set()
         self.failing: set[str] = set()
         self.broken_after: int | None = None
+        self.columns = [("users", "id", "int"), ("users", "name", "varchar")]
+        self.columns_then = self.columns
         self.asked = 0
         path.joinpath(".env").write_text(f"DB_DATABASE=chom\nDB_USERNAME=chom\nDB_PASSWORD={PASSWORD}\n")
         local.present |= {"mariadb", "php"}
@@ -33,16 +35,20 @@ class Database:
 
     def _query(self, argv: tuple[str, ...], sql: str | None) -> tuple[int, str, str]:
         assert PASSWORD not in " ".join(argv)
-        assert sql == "SELECT migration, batch FROM migrations ORDER BY batch DESC, migration DESC"
+        columns = "information_schema.columns" in (sql or "")
+        if columns and (self.broken_after is None or self.asked <= self.broken_after):
+            return 0, "".join("\t".join(column) + "\n" for column in self.columns), ""
         self.asked += 1
         if self.broken_after is not None and self.asked > self.broken_after:
             return 1, "", "ERROR 2002 (HY000): Can't connect to server"
+        assert sql == "SELECT migration, batch FROM migrations ORDER BY batch DESC, migration DESC"
         return 0, "".join(f"{name}\t{batch}\n" for name, batch in self.rows), ""
 
     def _rollback(self, argv: tuple[str, ...], _stdin: str | None) -> tuple[int, str, str]:
         name = self.rows[0][0]
         self.down.append(name)
         if name in self.failing:
+            self.columns = self.columns_then
             return 1, "", "SQLSTATE[42S22]: Unknown column 'x'"
         if name not in self.stubborn:
             self.rows.pop(0)
@@ -123,13 +129,24 @@ def test_a_failure_half_way_says_what_is_down_already(database: Database, migrat
     assert result["failed"]
     assert "Unknown column" in result["msg"]
     assert f"Migrations that are down already: {THIRD}." in result["system_state"]
-    assert f"The statements of {SECOND} may have run in part" in result["system_state"]
-    assert result["next_command"]
+    assert f"The statements of {SECOND} changed no table or column" in result["system_state"]
+    assert result["partial"] == {"name": SECOND, "changed": []}
     assert [name for name, _batch in database.rows] == [SECOND, FIRST]
 
 
+@requirement("D-131")
+def test_a_migration_that_went_down_in_part_is_named_with_the_ways_on(database: Database, migrate: Migrate) -> None:
+    database.failing.add(THIRD)
+    database.columns_then = [("users", "id", "bigint"), ("people", "id", "int")]
+    result = migrate(THIRD)
+    changed = ["gone: users.name", "new: people", "new: people.id", "of another type: users.id"]
+    assert result["partial"] == {"name": THIRD, "changed": changed}
+    assert f"The statements of {THIRD} ran in part, and it is still recorded as applied" in result["system_state"]
+    assert all(way in result["next_command"] for way in ("complete it", "reverse it", "restore"))
+
+
 def test_a_database_that_vanishes_half_way_is_not_called_unchanged(database: Database, migrate: Migrate) -> None:
-    database.broken_after = 2
+    database.broken_after = 3
     result = migrate(THIRD)
     assert result["failed"]
     assert "may have run in part" in result["system_state"]
