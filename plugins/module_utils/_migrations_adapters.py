@@ -101,15 +101,15 @@ def _refuse(
     known: t.Mapping[str, Revision], held: t.Sequence[str], wanted: t.Sequence[str], revision: Revision, delta: list[dict[str, t.Any]]
 ) -> None:
     restore = "restore the database from a backup of the target's version"
+    if len(revision.parents) > 1:
+        raise RollbackError(
+            f"The migration {revision.name} brings several together, which Alembic does not take apart.", next_command=restore
+        )
     above = [name for name in held if revision.name in known[name].parents and name not in wanted]
     beside = [name for name in held if name not in wanted and name != revision.name and set(known[name].parents) & set(revision.parents)]
     if above or beside:
         raise RollbackError(
             f"The migration {revision.name} cannot go down alone: {', '.join(above or beside)} would go down with it.", next_command=restore
-        )
-    if len(revision.parents) > 1:
-        raise RollbackError(
-            f"The migration {revision.name} brings several together, which Alembic does not take apart.", next_command=restore
         )
     if not revision.reversible:
         raise RollbackError(

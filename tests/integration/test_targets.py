@@ -162,7 +162,7 @@ def test_git_version_switch() -> None:
     run_target("git_version_switch")
 
 
-@requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017")
+@requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017", "D-021")
 def test_db_migration() -> None:
     run_target("db_migration")
 
