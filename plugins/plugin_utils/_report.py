@@ -119,7 +119,7 @@ def _restored(steps: t.Mapping[str, Step], planned: t.Mapping[str, t.Any] | None
         "swapped": bool(swap) and not swap.get("failed") and not swap.get("skipped"),
         "returned": bool(back) and not back.get("failed") and not back.get("skipped"),
         "kept": swap.get("kept"),
-        "loss": {name: loss.get(name) for name in ("totals", "text", "salvage")} if loss.get("totals") else None,
+        "loss": {name: loss.get(name) for name in ("totals", "text", "salvage")} if loss.get("text") else None,
     }
 
 
@@ -243,13 +243,16 @@ def _database(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     else:
         yield "- The live database was not replaced by this run."
     if found["loss"]:
-        yield f"- {'Lost' if found['swapped'] and not found['returned'] else 'Would have been lost'}: {_lost(found['loss']['totals'])}"
+        word = "Lost" if found["swapped"] and not found["returned"] else "Would have been lost"
+        yield f"- {word}: {_lost(found['loss']['totals'])}"
         yield from (f"  - {line}" for line in found["loss"]["text"].splitlines())
         if found["loss"]["salvage"]:
             yield f"- The rows that are lost were saved in `{found['loss']['salvage']}`; playbooks/salvage_replay.yml puts them back."
 
 
-def _lost(totals: t.Mapping[str, t.Any]) -> str:
+def _lost(totals: t.Mapping[str, t.Any] | None) -> str:
+    if totals is None:
+        return "not known"
     said = ", ".join(f"{totals[name]} {name}" for name in ("new", "changed", "deleted"))
     return f"{said} rows in {len(totals['tables'])} tables" if totals["tables"] else "nothing, as far as was compared"
 

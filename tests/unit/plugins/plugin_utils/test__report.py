@@ -245,3 +245,11 @@ def test_an_undo_says_that_the_database_is_back(facts: dict[str, t.Any]) -> None
     facts["steps"]["return database"] = step("14:25.000")
     text = _report.markdown(_report.compose(facts, NOW))
     assert lines(text, "The database is the one from before the rollback again.")
+
+
+def test_a_loss_that_nobody_could_count_is_not_called_none(facts: dict[str, t.Any]) -> None:
+    facts["plan"]["database"] = {"backup": {"id": "b1", "started": "2025-11-22T02:00:00Z"}, "tables": []}
+    facts["steps"].update({**RESTORE, "count loss": {"text": "WHAT WOULD BE LOST IS NOT KNOWN: it is gone."}})
+    text = _report.markdown(_report.compose(facts, NOW))
+    assert lines(text, "- Lost: not known")
+    assert lines(text, "it is gone.")
