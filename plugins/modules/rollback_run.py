@@ -213,37 +213,16 @@ journal:
   type: str
 """
 
-import os
 import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._clock import utc
 from ..module_utils._command import Runner
 from ..module_utils._dead_man import ARGUMENTS as DEAD_MAN
-from ..module_utils._dead_man import Arming, forget
-from ..module_utils._deploy_lock import lay, remove
 from ..module_utils._errors import RollbackError
-from ..module_utils._freeze import freeze, frozen, lift
-from ..module_utils._journal import text_of
-from ..module_utils._ledger import conclude_run
-from ..module_utils._run import (
-    Folder,
-    acquire,
-    amended,
-    closed,
-    closing,
-    give_back,
-    holder,
-    left_over,
-    locked,
-    opened,
-    read_json,
-    release,
-    timer_at_work,
-)
-from ..module_utils._watch import disarm
+from ..module_utils._run import Folder
+from ..module_utils._run_steps import close_run, open_run, release_run, unfreeze
 from ..module_utils._wiring import conclude
 
 
@@ -254,177 +233,21 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
             raise RollbackError(f"{options[name]!r} cannot be used as {name}: only letters, digits, _ and - are allowed.")
     folder = Folder.of(options["state_directory"], options["application"])
     if options["state"] == "unfrozen":
-        return _unfreeze(runner, folder, options, check_mode=module.check_mode)
+        return unfreeze(runner, folder, options, check_mode=module.check_mode)
     if options["state"] == "closed":
-        result = _close(runner, folder, options, check_mode=module.check_mode)
+        result = close_run(runner, folder, options, check_mode=module.check_mode)
         for problem in result.get("problems", []):
             module.warn(problem)
         return result
     if options["state"] == "released":
-        return _release(runner, folder, options, check_mode=module.check_mode)
-    result = _open(runner, folder, options, check_mode=module.check_mode)
+        return release_run(runner, folder, options, check_mode=module.check_mode)
+    result = open_run(runner, folder, options, check_mode=module.check_mode)
     if result.get("watched") is False:
         module.warn(
             f"NOBODY WATCHES THIS RUN: should it die, nothing on this host raises the alarm. {result['unwatched_because']} "
             f"What would change it: {result['to_be_watched']}"
         )
     return result
-
-
-def _unfreeze(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-    reason = str(options["facts"].get("reason") or "").strip()
-    if not reason:
-        raise RollbackError("Why deployments are to be allowed again was not said.", next_command="-e reason=...")
-    found = frozen(folder)
-    if not check_mode:
-        lift(folder, actor=str(options["facts"].get("actor", "somebody")), reason=reason)
-        if holder(folder) is None:
-            remove(runner, options)
-    return {"changed": found is not None, "freeze": found}
-
-
-def _release(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-    run = options["run"]
-    if check_mode or (holder(folder) or {}).get("run") != run:
-        return {"changed": left_over(folder) == run}
-    record = read_json(folder.record(run)) or {}
-    if os.path.isdir(folder.run(run)) and "closed" not in record:
-        closed(folder, run, "aborted", {"state": "It was cut off before it began."})
-    changed = give_back(folder, run)
-    forget(folder, run)
-    if options["deploy_path"] and frozen(folder) is None:
-        remove(runner, options)
-    return {"changed": changed}
-
-
-def _close(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-    run = options["run"]
-    record, differs = closing(folder, run, options["outcome"], options["facts"])
-    mine = (holder(folder) or {}).get("run") == run and not timer_at_work(folder, run)
-    changed = differs or mine
-    result: dict[str, t.Any] = {"changed": changed, "folder": folder.run(run)}
-    if check_mode:
-        return result
-    if changed:
-        record = closed(folder, run, options["outcome"], options["facts"])
-        result.update(_leave(runner, folder, record, options) if mine else {})
-        forget(folder, run)
-        release(folder, run)
-    return {**result, "record": record, "journal": text_of(folder.run(run))}
-
-
-def _leave(runner: Runner, folder: Folder, record: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What is to be done before the lock is given back; what fails of it is said, it does not keep the lock."""
-    left: dict[str, t.Any] = {}
-    problems = []
-    steps: list[t.Callable[[], t.Any]] = [lambda: left.update(_frozen(folder, record, options)), lambda: conclude_run(folder.root, record)]
-    if record.get("dead_man") and record.get("watched", True):
-        steps.append(lambda: disarm(runner, options["application"]))
-    if options["deploy_path"]:
-        steps.append(lambda: None if frozen(folder) is not None else remove(runner, options))
-    for step in steps:
-        try:
-            step()
-        except RollbackError as error:
-            problems.append(error.message)
-    return {**left, "problems": problems} if problems else left
-
-
-def _frozen(folder: Folder, record: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Before the lock is given back, so that no deployment slips in between."""
-    if options["outcome"] == "rolled_back" and options["freeze_hours"] > 0:
-        return {"freeze": freeze(folder, record, options["freeze_hours"])}
-    if options["outcome"] == "undone":
-        lift(folder, actor=str(record.get("actor")), reason=f"undone by {record['run']}", run=record.get("follows"))
-    return {}
-
-
-def _open(runner: Runner, folder: Folder, options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-    run = options["run"]
-    _refuse_different(options["targets"])
-    held = holder(folder)
-    mine = held is not None and held.get("run") == run
-    if check_mode:
-        if held is not None and not mine and not options["take_over"]:
-            raise locked(folder, held)
-        return {"changed": not mine, "folder": folder.run(run), "evidence": {}}
-    record = read_json(folder.record(run)) if mine else None
-    if record is not None:
-        return {"changed": False, "folder": folder.run(run), "evidence": _kept(folder.evidence(run)), "record": record}
-    folder.create()
-    return _begin(runner, folder, options)
-
-
-def _begin(runner: Runner, folder: Folder, options: dict[str, t.Any]) -> dict[str, t.Any]:
-    run, orders = options["run"], options["dead_man"]
-    facts = {**options["facts"], "run": run}
-    owner = {**{name: facts.get(name) for name in ("run", "actor", "controller", "target")}, "since": utc()}
-    if orders:
-        owner["lease"], facts["dead_man"] = orders["seconds"], {name: orders[name] for name in ("seconds", "action")}
-    previous = acquire(folder, owner, take_over=options["take_over"], take_over_from=options["take_over_from"])
-    if previous is not None:
-        forget(folder, previous.get("run"))
-        facts["taken_over"] = {"from": previous, "reason": options["take_over"]}
-    try:
-        deploying = lay(runner, options, actor=str(facts.get("actor")))
-        if deploying:
-            facts["deploying"] = deploying
-        arming = Arming(runner, folder, options["application"]) if orders else None  # collected when the evidence is kept
-        record = opened(folder, facts)
-        if arming is not None:
-            arming.prepare(run, {**orders, "deploy_path": options["deploy_path"]})
-    except BaseException:
-        release(folder, run)
-        raise
-    evidence = _keep_evidence(runner, folder.evidence(run), options)
-    result = {"changed": True, "folder": folder.run(run), "evidence": evidence, "record": record}
-    result.update({"taken_over": previous} if previous is not None else {})
-    if arming is not None:
-        result.update(arming.result())
-        if result["watched"] is False:
-            result["record"] = amended(folder, run, {name: result[name] for name in ("watched", "unwatched_because", "to_be_watched")})
-    return result
-
-
-def _refuse_different(targets: dict[str, t.Any]) -> None:
-    """All hosts of an application go to the same commit, or none goes anywhere."""
-    if len(set(targets.values())) > 1:
-        raise RollbackError(
-            f"The hosts do not agree on the target: {', '.join(f'{host} would go to {str(commit)[:12]}' for host, commit in sorted(targets.items()))}.",
-            state="Nothing was changed on any of them.",
-            next_command="run again with an explicit target: -e target=<tag or commit>",
-        )
-
-
-def _keep_evidence(runner: Runner, directory: str, options: dict[str, t.Any]) -> dict[str, int]:
-    """Keep what a later analysis needs; evidence that cannot be had is noted, it does not stop a rollback."""
-    wanted: dict[str, tuple[list[str], str | None]] = {}
-    if options["log_file"]:
-        wanted["application.log"] = ["tail", f"--lines={options['log_lines']}", "--", options["log_file"]], options["user"]
-    if options["units"]:
-        show = ["systemctl", "show", "--property=Id,ActiveState,SubState,MainPID,NRestarts", "--", *options["units"]]
-        wanted["units.txt"] = show, None
-    for name, (argv, user) in wanted.items():
-        try:
-            done = runner.run(argv, user=user, check=False, timeout=10)
-            text = done.stdout if done.rc == 0 else f"not available: {done.output}\n"
-        except RollbackError as error:
-            text = f"not available: {error.message}\n"
-        _write(os.path.join(directory, name), text)
-    return _kept(directory)
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
-    except OSError:
-        return  # a full disk: the missing or short file shows in the sizes that are returned
-
-
-def _kept(directory: str) -> dict[str, int]:
-    return {name: os.stat(os.path.join(directory, name)).st_size for name in sorted(os.listdir(directory))}
 
 
 def main() -> None:
