@@ -24,8 +24,9 @@ SELECT 'server', current_setting('server_version'), current_setting('server_vers
 SELECT 'database', to_jsonb(d), pg_get_userbyid(datdba), pg_encoding_to_char(encoding), shobj_description(d.oid, 'pg_database'),
   (SELECT spcname FROM pg_tablespace s WHERE s.oid = d.dattablespace)
   FROM pg_database d WHERE datname = current_database();
-SELECT 'grant', COALESCE(r.rolname, ''), a.privilege_type, a.is_grantable FROM pg_database d CROSS JOIN LATERAL aclexplode(datacl) a
-  LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE datname = current_database() ORDER BY 2, 3;
+SELECT 'grant', COALESCE(r.rolname, ''), a.privilege, a.grantable FROM pg_database d
+  CROSS JOIN LATERAL aclexplode(datacl) WITH ORDINALITY AS a (grantor, grantee, privilege, grantable, place)
+  LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE datname = current_database() ORDER BY a.place;
 SELECT 'setting', COALESCE(r.rolname, ''), u.setting FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
   LEFT JOIN pg_roles r ON r.oid = s.setrole CROSS JOIN LATERAL unnest(setconfig) WITH ORDINALITY AS u(setting, place)
   WHERE datname = current_database() ORDER BY 2, place;

@@ -1,8 +1,8 @@
 -- A database with everything that makes a backup of it hard.
-CREATE ROLE lastgood_shop LOGIN PASSWORD E'a$HOME "b" \\c:d #e \'f\' é';
+CREATE ROLE lastgood_owner LOGIN PASSWORD E'a$HOME "b" \\c:d #e \'f\' é';
 CREATE ROLE lastgood_reader LOGIN PASSWORD 'reader';
 CREATE ROLE "lastgood odd ""role""";
-CREATE DATABASE lastgood_shop OWNER lastgood_shop TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' CONNECTION LIMIT 30;
+CREATE DATABASE lastgood_shop OWNER lastgood_owner TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' CONNECTION LIMIT 30;
 COMMENT ON DATABASE lastgood_shop IS E'it''s the "shop" \\ é';
 REVOKE ALL ON DATABASE lastgood_shop FROM PUBLIC;
 GRANT CONNECT ON DATABASE lastgood_shop TO lastgood_reader WITH GRANT OPTION;
@@ -12,11 +12,11 @@ ALTER DATABASE lastgood_shop SET default_transaction_read_only TO off;
 ALTER DATABASE lastgood_shop SET lastgood.greeting TO E'it''s, "quoted" \\ é';
 ALTER ROLE lastgood_reader IN DATABASE lastgood_shop SET statement_timeout TO '5s';
 \connect lastgood_shop
-GRANT CREATE ON DATABASE lastgood_shop TO lastgood_shop;
+GRANT CREATE ON DATABASE lastgood_shop TO lastgood_owner;
 CREATE EXTENSION pg_trgm;
 CREATE EXTENSION hstore;
-ALTER SCHEMA public OWNER TO lastgood_shop;
-SET SESSION AUTHORIZATION lastgood_shop;
+ALTER SCHEMA public OWNER TO lastgood_owner;
+SET SESSION AUTHORIZATION lastgood_owner;
 CREATE SCHEMA "Odd schema";
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy é');
 CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
