@@ -94,6 +94,8 @@ def verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
         raise Unusable("its checksum differs from the manifest's")
     if backup["engine"] == "sqlite":
         _verify_sqlite(runner, backup)
+    elif backup["engine"] == "postgresql":
+        _verify_archive(runner, backup)
     else:
         _verify_dump(runner, backup)
 
@@ -157,6 +159,19 @@ def _verify_sqlite(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
     _decompress(runner, backup["path"], look)
     if header != _SQLITE_HEADER or size != backup.get("uncompressed_bytes"):
         raise Unusable("it does not hold a whole SQLite database")
+
+
+def _verify_archive(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+    """Let PostgreSQL's own program turn all of the archive into SQL, which goes nowhere."""
+    runner.path("pg_restore")
+    read = ["zstd", "--decompress", "--stdout", "--quiet", "--", backup["path"]]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        runner.pipeline([read, ["pg_restore", "--format=custom", "--file=-"]], output=nowhere)
+    except CommandError as error:
+        raise Unusable(f"its archive cannot be read: {error.stderr.strip() or error.message}") from None
+    finally:
+        os.close(nowhere)
 
 
 def _decompress(runner: Runner, path: str, watch: t.Callable[[bytes], None]) -> None:

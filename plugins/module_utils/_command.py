@@ -31,6 +31,8 @@ if t.TYPE_CHECKING:
 _TIMED_OUT = 124
 _TAIL = 800
 _CHUNK = 1 << 17
+_GLANCE = 0.2
+_PARTING = 5
 _SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ, which Python knows from 3.10 on
 _PIPE_SIZE = 1 << 20
 _BROKEN_PIPE = re.compile(r"[Bb]roken pipe|errno 32\b")
@@ -54,6 +56,13 @@ class Completed:
 
 def current_user() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def limited(argv: t.Sequence[str], user: str | None, timeout: float, *, me: str) -> list[str]:
+    """The argument list for a stage that runs as user and, where we could not stop it, ends by itself."""
+    if user is None or user == me:
+        return list(argv)
+    return elevated(["timeout", "--kill-after=5", f"{timeout:g}", *argv], user, me=me, environment={"LC_ALL": "C.UTF-8"})
 
 
 def elevated(argv: t.Sequence[str], user: str | None, *, me: str, environment: t.Mapping[str, str]) -> list[str]:
@@ -142,35 +151,101 @@ class Runner:
             self._attendants[user] = _Attendant(user, self.me)
         return self._attendants[user]
 
+    def converse(self, argv: t.Sequence[str]) -> Conversation:
+        """Start a program to talk to."""
+        return Conversation([self.path(argv[0]), *argv[1:]])
+
     def pipeline(
         self,
         stages: t.Sequence[t.Sequence[str]],
         *,
         output: int,
         watch: t.Callable[[bytes], bytes | None] | None = None,
+        source: int = subprocess.DEVNULL,
+        watched: int = 0,
+        stop: threading.Event | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Connect the stages' standard streams and write the last one's output to an open file descriptor.
+        """Connect the stages' standard streams, read from and write to open file descriptors.
 
-        watch sees everything that the first stage writes, on its way; bytes that it returns go on instead. Every stage
-        must end with status 0; when one fails or time runs out, all are stopped.
+        watch sees everything that the first stage, or the one with the number watched, writes, on its way; bytes that it
+        returns go on instead. Every stage must end with status 0; when one fails, or time runs out, or stop is set while
+        nothing comes to watch, all are stopped.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         started: list[_Stage] = []
-        source: t.Any = subprocess.DEVNULL
+        before: t.Any = source
         try:
             for number, argv in enumerate(stages):
-                watched = watch is not None and number == 0
+                seen = watch is not None and number == watched
                 last = number == len(stages) - 1
-                stage = _Stage(tuple(argv), self.path(argv[0]), source, output if last and not watched else subprocess.PIPE)
+                stage = _Stage(tuple(argv), self.path(argv[0]), before, output if last and not seen else subprocess.PIPE)
                 started.append(stage)
-                source = subprocess.PIPE if watched and not last else stage.process.stdout
+                before = subprocess.PIPE if seen and not last else stage.process.stdout
             if watch is not None:
-                _pass_on(started, output, watch, deadline)
+                _pass_on(started[watched:], output, watch, deadline, stop)
             _wait_for_all(started, deadline)
         finally:
             for stage in started:
                 stage.stop()
+
+
+class Conversation:
+    """A program that answers what it is told, with one line or with lines up to a known one; it ends with the block."""
+
+    def __init__(self, argv: t.Sequence[str]) -> None:
+        self._errors = tempfile.TemporaryFile()
+        self._process = _start(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0, env={**os.environ, "LC_ALL": "C.UTF-8"}
+        )
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        try:
+            self._process.wait(_PARTING)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(PermissionError):  # another user's program has a time limit of its own
+                self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+    def say(self, line: str, timeout: float) -> str | None:
+        """What the program answers; None when it ended or did not answer in time."""
+        sink, source = t.cast("t.IO[bytes]", self._process.stdin), t.cast("t.IO[bytes]", self._process.stdout)
+        with contextlib.suppress(BrokenPipeError):
+            sink.write(line.encode() + b"\n")
+        if not select.select([source], [], [], timeout)[0]:
+            return None
+        return source.readline().decode().strip() or None
+
+    def tell(self, text: str) -> None:
+        """Hand lines over without waiting for what the program answers."""
+        with contextlib.suppress(BrokenPipeError):
+            t.cast("t.IO[bytes]", self._process.stdin).write(text.encode("utf-8", "surrogateescape"))
+
+    def hear(self, last: str, timeout: float) -> str | None:
+        """All that the program says before a known line; None when it ended or took too long."""
+        source, heard, end = t.cast("t.IO[bytes]", self._process.stdout), b"", f"{last}\n".encode()
+        deadline = time.monotonic() + timeout
+        while not heard.endswith(end):
+            if not select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                return None
+            chunk = source.read(_CHUNK)
+            if not chunk:
+                return None
+            heard += chunk
+        return heard[: -len(end)].decode("utf-8", "surrogateescape")
+
+    @property
+    def complaint(self) -> str:
+        """The last line that it wrote to its standard error."""
+        said = os.pread(self._errors.fileno(), _CHUNK, 0)
+        return (said.decode("utf-8", "replace").strip().splitlines() or ["no answer"])[-1]
 
 
 def _start(argv: t.Sequence[str], **how: t.Any) -> subprocess.Popen[t.Any]:
@@ -320,20 +395,27 @@ class _Stage:
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(PermissionError):  # another user's program has a time limit of its own
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         for stream in (self.errors, self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
 
 
-def _pass_on(started: t.Sequence[_Stage], output: int, watch: t.Callable[[bytes], bytes | None], deadline: float | None) -> None:
+def _pass_on(
+    started: t.Sequence[_Stage],
+    output: int,
+    watch: t.Callable[[bytes], bytes | None],
+    deadline: float | None,
+    stop: threading.Event | None,
+) -> None:
     """Copy what the first stage writes to the next one, or to the output, while watch looks on."""
     source = t.cast("t.IO[bytes]", started[0].process.stdout)
     pipe = started[1].process.stdin if len(started) > 1 else None
     sink = output if pipe is None else pipe.fileno()
     with contextlib.suppress(BrokenPipeError):  # the program that stopped reading is asked for its reason afterwards
-        while chunk := _next_chunk(started[0], source.fileno(), deadline):
+        while chunk := _next_chunk(started[0], source.fileno(), deadline, stop):
             changed = watch(chunk)
             rest = memoryview(chunk if changed is None else changed)
             while rest:
@@ -343,9 +425,18 @@ def _pass_on(started: t.Sequence[_Stage], output: int, watch: t.Callable[[bytes]
         pipe.close()
 
 
-def _next_chunk(stage: _Stage, source: int, deadline: float | None) -> bytes:
-    if deadline is not None and not select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        raise _failure(Completed(stage.argv, _TIMED_OUT, "", ""), -1)
+def _next_chunk(stage: _Stage, source: int, deadline: float | None, stop: threading.Event | None) -> bytes:
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if left is None and stop is None:
+            break
+        patience = left if stop is None else min(_GLANCE, _GLANCE if left is None else left)
+        if select.select([source], [], [], patience)[0]:
+            break
+        if stop is not None and stop.is_set():
+            raise _failure(Completed(stage.argv, _TIMED_OUT, "", "stopped"), None)
+        if left == 0.0:
+            raise _failure(Completed(stage.argv, _TIMED_OUT, "", ""), -1)
     return os.read(source, _CHUNK)
 
 

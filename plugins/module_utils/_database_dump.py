@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 from dataclasses import dataclass
 
-from . import _database_mysql
+from . import _database_dump_parallel, _database_mysql
 from ._database_survey import survey
 from ._dump_census import Census
 from ._errors import CommandError, RollbackError
@@ -20,6 +21,8 @@ if t.TYPE_CHECKING:
 
 _NAMES = b"\n/*!40101 SET NAMES %s */;\n"
 _LONGEST_HEAD = 1 << 16
+_ALL = ("--routines", "--events", "--triggers", "--add-locks")
+_WORTH_WHILE = 2
 
 
 @dataclass
@@ -29,6 +32,7 @@ class MysqlSource:
     runner: Runner
     credentials: Credentials
     migrations_table: str
+    jobs: int = 1
     engine: t.ClassVar[str] = "mysql"
     suffix: t.ClassVar[str] = ".sql.zst"
 
@@ -44,7 +48,7 @@ class MysqlSource:
 
     def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
         """Write the compressed dump to output; returns what it holds."""
-        census = self._dump(output, zstd, timeout)
+        census, streams = self._dump(output, zstd, timeout)
         lacking = sorted(set(self.found.engines) - set(census.rows) - set(self.found.not_transactional))
         if lacking:
             raise RollbackError(f"The dump lacks tables that the database has: {', '.join(lacking)}.")
@@ -61,16 +65,48 @@ class MysqlSource:
             "tables": {**census.rows, **_count(self.runner, self.credentials, uncounted)},
             "rows_basis": "server" if uncounted else "dump",
             "migrations": _migrations(self.runner, self.credentials, self.migrations_table, census.rows),
+            "definers": sorted(self.found.definers),
+            **streams,
         }
 
-    def _dump(self, output: int, zstd: t.Sequence[str], timeout: float) -> Census:
-        """Dump the database in one transaction, compress it on the way to output and count what passes by."""
+    def _dump(self, output: int, zstd: t.Sequence[str], timeout: float) -> tuple[Census, dict[str, t.Any]]:
+        """Dump the database in one snapshot, by several programs where that saves time; returns what passed by, and how."""
+        portions = _database_dump_parallel.portions(self)
+        why = "it is small, or of one core's making" if len(portions) < _WORTH_WHILE else None
+        if why is None:
+            done = _database_dump_parallel.dump(self, portions, output, zstd, timeout)
+            if not isinstance(done, str):
+                return done
+            why = done
+        census = self.stream(_ALL, output, zstd, timeout)
+        return census, {"streams": {"number": 1, "why": why}}
+
+    def stream(
+        self,
+        what: t.Sequence[str],
+        output: int,
+        zstd: t.Sequence[str],
+        timeout: float,
+        *,
+        tables: t.Sequence[str] = (),
+        stop: threading.Event | None = None,
+        look: t.Callable[[Census], None] | None = None,
+    ) -> Census:
+        """One dump, compressed on the way to output and counted as it passes by."""
         mariadb = "MariaDB" in self.client_version and "MariaDB" in self.found.server_version
         stream = _Unconverted() if mariadb and self.found.all_utf8 else _Stream()
+
+        def watch(chunk: bytes) -> bytes:
+            changed = stream.pass_on(chunk)
+            if look is not None:
+                look(stream.census)
+            return changed
+
         with _database_mysql.option_file(self.credentials) as options:
-            command = _arguments(self.runner, options, self.credentials.database, self.client_version, stream.encoding)
+            command = [*_arguments(self.runner, options, self.client_version, stream.encoding), *what]
+            command += ["--", self.credentials.database, *tables]
             try:
-                self.runner.pipeline([command, zstd], output=output, watch=stream.pass_on, timeout=timeout)
+                self.runner.pipeline([command, zstd], output=output, watch=watch, stop=stop, timeout=timeout)
             except CommandError as error:
                 raise _explained(error, self.credentials) from None
         if not stream.census.complete:
@@ -132,28 +168,22 @@ def _count(runner: Runner, credentials: Credentials, tables: t.Iterable[str]) ->
     return {table: int(number) for table, (number,) in zip(sorted(tables), rows)}
 
 
-def _arguments(runner: Runner, options: str, database: str, client_version: str, encoding: str) -> list[str]:
-    """The dump's command; stdbuf makes it write large pieces, which saves a fifth of the time."""
+def _arguments(runner: Runner, options: str, client_version: str, encoding: str) -> list[str]:
+    """The dump's command; stdbuf makes it write larger pieces, which saves a fifth of the time."""
     command = [_database_mysql.dump_program(runner), f"--defaults-file={options}"]
     if runner.find("stdbuf"):
-        command = ["stdbuf", "--output=1M", *command]
+        command = ["stdbuf", "--output=64K", *command]
     if "MariaDB" not in client_version:
         command += ["--set-gtid-purged=OFF", "--column-statistics=0"]
     return [
         *command,
         "--single-transaction",
         "--quick",
-        "--routines",
-        "--events",
-        "--triggers",
         "--no-tablespaces",
         "--comments",
-        "--add-locks",
         "--extended-insert",
         "--max-allowed-packet=1G",
         f"--default-character-set={encoding}",
-        "--",
-        database,
     ]
 
 

@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
     from ._database_credentials import Credentials
 
 _CONNECT_TIMEOUT = 5
+EXACTLY = ("--binary-mode", "--comments")
 _ERROR = re.compile(r"(?:ERROR|[Ee]rror:?) (\d{4})\b|\((\d{4})\)")
 _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
@@ -37,8 +38,11 @@ _REASONS = {
 }
 
 
-def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60) -> list[list[str]]:
-    """The rows that one or more statements give, as text; SQL's NULL arrives as the text NULL."""
+def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60, exactly: bool = False) -> list[list[str]]:
+    """The rows that one or more statements give, as text; SQL's NULL arrives as the text NULL.
+
+    With exactly, comments and line ends within the statements reach the server as they are.
+    """
     with option_file(credentials) as options:
         argv = [
             client(runner),
@@ -47,6 +51,7 @@ def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float 
             "--skip-column-names",
             "--default-character-set=utf8mb4",
             f"--connect-timeout={_CONNECT_TIMEOUT}",
+            *(EXACTLY if exactly else ()),
         ]
         if credentials.database:
             argv.append(f"--database={credentials.database}")

@@ -12,13 +12,16 @@ import io
 import os
 import re
 import sys
+import time
 import typing as t
+import uuid
 
+from ._command import limited
 from ._database_error import OTHER, SUMMARIES, UNKNOWN_DATABASE, UNREACHABLE, WRONG_LOGIN, DatabaseError
 from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
-    from ._command import Runner
+    from ._command import Conversation, Runner
     from ._database_credentials import Credentials
 
 MAINTENANCE_DATABASE = "postgres"  # the one to log in to when no other is meant
@@ -41,27 +44,69 @@ _REASONS = (
 def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60) -> list[list[str]]:
     """The rows that one or more statements give, as text; SQL's NULL arrives as the text NULL."""
     with connection(credentials) as login:
-        argv = [
-            "psql",
-            "--no-psqlrc",
-            "--no-password",
-            "--quiet",
-            "--tuples-only",
-            "--csv",
-            "--pset=null=NULL",
-            "--set=ON_ERROR_STOP=1",
-            f"--dbname={login}",
-        ]
         try:
-            done = runner.run(argv, user=credentials.system_user, stdin=sql, timeout=timeout)
+            done = runner.run(_client(login), user=credentials.system_user, stdin=sql, timeout=timeout)
         except CommandError as error:
             raise explained(error, credentials) from None
-    csv.field_size_limit(sys.maxsize)
-    return [row or [""] for row in csv.reader(io.StringIO(done.stdout, newline=""))]
+    return _rows(done.stdout)
+
+
+class Session:
+    """A login that stays, so that a snapshot does."""
+
+    def __init__(self, conversation: Conversation, credentials: Credentials, deadline: float) -> None:
+        self._conversation = conversation
+        self._credentials = credentials
+        self._deadline = deadline
+        self._ends: list[str] = []
+
+    def say(self, sql: str) -> None:
+        """Hand statements over without waiting for their rows; these come with hear(), in the same order."""
+        self._ends.append(f"end-{uuid.uuid4().hex}")
+        self._conversation.tell(f"{sql}\n;\n\\echo {self._ends[-1]}\n")
+
+    def hear(self) -> list[list[str]]:
+        said = self._conversation.hear(self._ends.pop(0), self._deadline - time.monotonic())
+        if said is None:
+            why = self._conversation.complaint if time.monotonic() < self._deadline else "psql did not end in time"
+            raise explained(CommandError(why, rc=1, stdout="", stderr=why), self._credentials)
+        return _rows(said)
+
+    def query(self, sql: str) -> list[list[str]]:
+        self.say(sql)
+        return self.hear()
 
 
 @contextlib.contextmanager
-def connection(credentials: Credentials) -> t.Iterator[str]:
+def session(runner: Runner, credentials: Credentials, timeout: float) -> t.Iterator[Session]:
+    deadline = time.monotonic() + timeout
+    with connection(credentials) as login:
+        argv = limited([runner.path("psql"), *_client(login)[1:]], credentials.system_user, timeout, me=runner.me)
+        with runner.converse(argv) as conversation:
+            yield Session(conversation, credentials, deadline)
+
+
+def _client(login: str) -> list[str]:
+    return [
+        "psql",
+        "--no-psqlrc",
+        "--no-password",
+        "--quiet",
+        "--tuples-only",
+        "--csv",
+        "--pset=null=NULL",
+        "--set=ON_ERROR_STOP=1",
+        f"--dbname={login}",
+    ]
+
+
+def _rows(text: str) -> list[list[str]]:
+    csv.field_size_limit(sys.maxsize)
+    return [row or [""] for row in csv.reader(io.StringIO(text, newline=""))]
+
+
+@contextlib.contextmanager
+def connection(credentials: Credentials, **more: str) -> t.Iterator[str]:
     """What programs are told to log in to the database by, while the block runs; the password is not in it.
 
     The password lives in a file in memory only, which ends with this process, so even a kill leaves none behind.
@@ -74,6 +119,7 @@ def connection(credentials: Credentials) -> t.Iterator[str]:
         "connect_timeout": str(_CONNECT_TIMEOUT),
         "client_encoding": "UTF8",
         "application_name": "lastgood",
+        **more,
     }
     if not credentials.password:
         yield _words(settings)

@@ -30,6 +30,10 @@ SELECT DISTINCT 'encoding', character_set_client FROM information_schema.views W
 SELECT DISTINCT 'encoding', character_set_client FROM information_schema.triggers WHERE trigger_schema = DATABASE();
 SELECT DISTINCT 'encoding', character_set_client FROM information_schema.routines WHERE routine_schema = DATABASE();
 SELECT DISTINCT 'encoding', character_set_client FROM information_schema.events WHERE event_schema = DATABASE();
+SELECT DISTINCT 'definer', definer FROM information_schema.views WHERE table_schema = DATABASE();
+SELECT DISTINCT 'definer', definer FROM information_schema.triggers WHERE trigger_schema = DATABASE();
+SELECT DISTINCT 'definer', definer FROM information_schema.routines WHERE routine_schema = DATABASE();
+SELECT DISTINCT 'definer', definer FROM information_schema.events WHERE event_schema = DATABASE();
 SHOW GRANTS;
 """
 _GRANT = re.compile(r"GRANT (.+?) ON (?:(\*)|`((?:[^`]|``)+)`)\.\* TO ")
@@ -54,6 +58,10 @@ class Survey:
     objects: dict[str, int] = field(default_factory=lambda: {"views": 0, "triggers": 0, "routines": 0, "events": 0})
     privileges: set[str] = field(default_factory=set)
     encodings: set[str] = field(default_factory=set)
+    definers: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
+    views: list[str] = field(default_factory=list)
+    sequences: list[str] = field(default_factory=list)
 
     @property
     def expected_bytes(self) -> int:
@@ -93,6 +101,8 @@ def survey(runner: Runner, credentials: Credentials) -> Survey:
             found.privileges |= _privileges(kind, credentials.database)
         elif kind == "encoding":
             found.encodings.add(values[0])
+        elif kind == "definer":
+            found.definers.add(values[0])
         elif kind == "table":
             _note_table(found, *values)
         elif kind in found.objects:
@@ -112,9 +122,24 @@ def _privileges(grant: str, database: str) -> set[str]:
     return set(privileges.split(", ")) if covers else set()
 
 
+def global_privileges(grants: t.Iterable[str]) -> set[str]:
+    """What lines of SHOW GRANTS allow on the whole server."""
+    found = [_GRANT.match(grant) for grant in grants]
+    return {privilege for grant in found if grant and grant.group(2) for privilege in grant.group(1).split(", ")}
+
+
+def privileges_on(grants: t.Iterable[str], database: str) -> set[str]:
+    """What lines of SHOW GRANTS allow on everything in a database."""
+    return {privilege for grant in grants for privilege in _privileges(grant, database)}
+
+
 def _note_table(found: Survey, name: str, kind: str, engine: str, size: str) -> None:
     if kind == "VIEW":
         found.objects["views"] += 1
-    elif kind != "SEQUENCE":
+        found.views.append(name)
+    elif kind == "SEQUENCE":
+        found.sequences.append(name)
+    else:
         found.engines[name] = engine
+        found.sizes[name] = int(size)
         found.data_bytes += int(size)

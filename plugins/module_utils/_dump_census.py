@@ -10,7 +10,7 @@ import re
 
 _BEGINS = re.compile(rb"\n(?:-- Dumping data for table `((?:[^`\n]|``)+)`|DELIMITER ;;)(?=\n)")
 _PROGRAM_ENDS = b"\nDELIMITER ;\n"
-_TABLE_ENDS = b"\nUNLOCK TABLES;"
+_TABLE_ENDS = re.compile(rb"\n(?:UNLOCK TABLES;|/\*!40000 ALTER TABLE `(?:[^`\n]|``)+` ENABLE KEYS \*/;)")
 _ROW = b"\n("
 _STATEMENT = b"\nINSERT INTO "
 _TRAILER = re.compile(rb"\n-- Dump completed[^\n]*\n*\Z")
@@ -42,10 +42,26 @@ class Census:
         self._pending = data[whole:]
         self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
 
+    def join(self, other: Census) -> None:
+        """Go on where another dump follows this one."""
+        for table, rows in other.rows.items():
+            self._note(table, rows)
+        self.size += other.size
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has come to the first table, so that the transaction is open in which the dump program reads."""
+        return self._table is not None or bool(self.rows) or self.complete
+
     @property
     def complete(self) -> bool:
         """Whether the dump ends with the line that its program writes last."""
         return bool(_TRAILER.search(self._tail))
+
+    def _note(self, table: str, rows: int | None) -> None:
+        """A table that is dumped in several pieces has the rows of all of them."""
+        before = self.rows.get(table, 0)
+        self.rows[table] = None if before is None or rows is None else before + rows
 
     def _lines(self, data: bytes, end: int) -> None:
         """Look at the whole lines of data: those between a table's heading and its end are rows, a stored program's are not."""
@@ -71,11 +87,11 @@ class Census:
         return found.end()
 
     def _rows(self, data: bytes, position: int, end: int) -> int:
-        stop = data.find(_TABLE_ENDS, position, end)
-        last = end if stop < 0 else stop
+        ending = _TABLE_ENDS.search(data, position, end)
+        last = ending.start() if ending else end
         self._count += data.count(_ROW, position, last + 1)
         self._statements = self._statements or (not self._count and data.find(_STATEMENT, position, last) >= 0)
-        if stop >= 0 and self._table is not None:
-            self.rows[self._table] = None if self._statements and not self._count else self._count
+        if ending and self._table is not None:
+            self._note(self._table, None if self._statements and not self._count else self._count)
             self._table = None
         return last

@@ -349,7 +349,8 @@ class Restore:
     def _returned(self) -> bool:
         if self.stage == RETURNED:
             return False
-        if self.stage not in (SWAPPED, SWAPPING, RETURNING):
+        lost = self.stage == SWAPPED and not self.engine.exists(self.record.facts["kept"])
+        if lost or self.stage not in (SWAPPED, SWAPPING, RETURNING):
             raise RollbackError(f"There is no replaced database of {self.wanted.live} to return to.", state=UNTOUCHED)
         if not self.check_mode:
             if self.stage == SWAPPING:

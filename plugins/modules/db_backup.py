@@ -10,9 +10,11 @@ module: db_backup
 short_description: Back up a database into one compressed file with a manifest
 version_added: 0.1.0
 description:
-  - Makes a consistent backup of a MariaDB, MySQL or SQLite database while it is in use, in one compressed file.
+  - Makes a consistent backup of a MariaDB, MySQL, PostgreSQL or SQLite database while it is in use, in one compressed file.
   - A MariaDB or MySQL database is dumped in a single transaction with its views, triggers, routines and events, and compressed
-    on the way. A SQLite database is copied by SQLite's own online backup and checked for damage.
+    on the way. A PostgreSQL database is dumped in the snapshot of a session that counts its rows meanwhile, in C(pg_dump)'s own format, which
+    C(pg_restore) reads; its owner, encoding, locale, settings and privileges, which such a dump lacks, are in the manifest.
+    A SQLite database is copied by SQLite's own online backup and checked for damage.
   - The file is written aside, proven to be complete, flushed to disk and named. Its manifest, written last, says what the backup
     holds and has its checksum. A backup exists only once its manifest does; of a backup that fails, nothing stays.
   - The database is only read. Old backups are never removed.
@@ -35,6 +37,7 @@ attributes:
 requirements:
   - zstd
   - mariadb-dump and mariadb, or mysqldump and mysql (for O(engine=mysql))
+  - pg_dump and psql of PostgreSQL 13 or later (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
 options:
   directory:
@@ -64,6 +67,14 @@ options:
     default: 1
   compression_threads:
     description: Threads for zstd; V(0) is one for each processor core.
+    type: int
+    default: 0
+  jobs:
+    description:
+      - How many programs dump a MariaDB or MySQL database at the same time, all in one snapshot. Large tables are divided by their primary keys.
+      - V(0) is one for each processor core, or a single one when the database has less than 32 MB.
+      - To begin in one snapshot, commits are held back for some milliseconds. That takes the privilege RELOAD; without it there is one program,
+        and C(streams) in the manifest says why. While several programs write, up to twice the space of the backup is needed.
     type: int
     default: 0
   timeout:
@@ -116,9 +127,13 @@ free_bytes:
 backup:
   description:
     - What the manifest says.
-    - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself, and V(server) when the server was asked
-      right after it.
+    - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself or in its snapshot, and V(server) when the
+      server was asked right after it.
+    - C(streams) says how many programs dumped it and why not more, or for how many seconds commits were held back. C(parts) says where in the
+      file each part lies that can be loaded by itself; the file as a whole is a dump like any other.
     - C(not_transactional) names tables that are not part of the one snapshot; C(warnings) says in words what may be missing.
+    - Of PostgreSQL, C(properties) are the database's own, which a restore gives to the new one, C(roles) and C(extensions) are those that
+      it needs, and C(not_valid) names constraints and indexes that were not valid. Tables outside the schema C(public) are named with theirs.
     - C(migrations) is null when there is no such table. Times are UTC; the data are those of C(started), or a moment later.
   returned: success, not in check mode
   type: dict
@@ -150,6 +165,12 @@ backup:
     started: "2026-11-22T02:19:56.123Z"
     finished: "2026-11-22T02:20:03.701Z"
     compression: zstd
+    definers: [chom@localhost]
+    streams: {number: 2, seconds_held: 0.031}
+    parts:
+      - {kind: schema, offset: 0, bytes: 1432, uncompressed_bytes: 7121, tables: {}}
+      - {kind: data, offset: 1432, bytes: 41689000, uncompressed_bytes: 125499000, tables: {users: 5000, organizations: 120, sites: 900, migrations: 4}}
+      - {kind: programs, offset: 41690432, bytes: 1504, uncompressed_bytes: 647, tables: {}}
     warnings: []
 """
 
@@ -166,6 +187,7 @@ from ..module_utils._database_credentials import LOGIN, from_options
 from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
+from ..module_utils._postgresql_dump import PostgresqlSource
 from ..module_utils._wiring import JOURNAL, conclude
 
 
@@ -173,7 +195,9 @@ def _source(options: dict[str, t.Any], runner: Runner) -> _backup.Source:
     credentials = from_options(options, runner)
     if credentials.engine == "sqlite":
         return SqliteSource(runner, credentials.database, options["environment_user"], options["migrations_table"])
-    return MysqlSource(runner, credentials, options["migrations_table"])
+    if credentials.engine == "postgresql":
+        return PostgresqlSource(runner, credentials, options["migrations_table"])
+    return MysqlSource(runner, credentials, options["migrations_table"], options["jobs"])
 
 
 def _compressor(options: dict[str, t.Any], runner: Runner) -> list[str]:
@@ -229,6 +253,7 @@ _OPTIONS: dict[str, t.Any] = {
     "minimum_free": {"type": "bytes", "default": "64M"},
     "compression_level": {"type": "int", "default": 1},
     "compression_threads": {"type": "int", "default": 0},
+    "jobs": {"type": "int", "default": 0},
     "timeout": {"type": "int", "default": 3600},
 }
 

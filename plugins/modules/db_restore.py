@@ -20,7 +20,12 @@ description:
     definitions, with their SQL mode, character set and definer, are in the record before anything is touched. When the call is
     interrupted within these milliseconds, the tables are those of one database, whole, while triggers, or views and programs that differ, may be missing
     or still those of the other one, until the call is repeated. Writers should be stopped during a swap.
-  - In the side database and in the kept one, events are disabled; in the live one they are as they were.
+  - PostgreSQL renames both databases in one transaction. For that moment, sessions with them are ended and new ones are refused; what lets
+    them in again is part of the transaction. When the call is interrupted before it, the live database refuses logins until the call
+    is repeated. The side database has the owner, encoding, locale, tablespace, comment, privileges and settings (C(ALTER DATABASE SET))
+    that the database had when it was backed up. A backup that needs a role or an extension that the server lacks is refused. Only
+    whole databases can be restored, not single O(tables).
+  - In MariaDB and MySQL, in the side database and in the kept one, events are disabled; in the live one they are as they were.
   - The login needs the privileges for all this on the three databases, and SET USER (or SUPER) when views, triggers or programs
     belong to other users.
   - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the
@@ -40,6 +45,7 @@ attributes:
 requirements:
   - zstd
   - mariadb, or mysql (for O(engine=mysql))
+  - psql and pg_restore of PostgreSQL 13 or later (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
 options:
   state:
@@ -66,7 +72,7 @@ options:
   engine:
     description: The kind of database; V(mysql) is MariaDB too. Default is what O(environment_file) says, else V(mysql).
     type: str
-    choices: [mysql, sqlite]
+    choices: [mysql, postgresql, sqlite]
   database:
     description: The name of the live database, or the path of the SQLite file. Default is what O(environment_file) says.
     type: str
@@ -80,10 +86,13 @@ options:
     description: The database server's host. Default is what O(environment_file) says, else V(127.0.0.1).
     type: str
   login_port:
-    description: The database server's port. Default is what O(environment_file) says, else V(3306).
+    description: The database server's port. Default is what O(environment_file) says, else V(5432) for PostgreSQL and V(3306).
     type: int
   login_unix_socket:
-    description: The database server's socket, used instead of host and port.
+    description:
+      - The database server's socket, used instead of host and port. For PostgreSQL it is the folder that the socket is in.
+      - A PostgreSQL login by socket without a password is by the system's user (peer). The database's programs then run as the system user
+        O(login_user), such as V(postgres).
     type: path
   record:
     description:
@@ -101,6 +110,7 @@ options:
     description:
       - Swap only these tables; the others stay as they are.
       - The whole backup is loaded and proven all the same.
+      - Not for PostgreSQL.
     type: list
     elements: str
     default: []
@@ -218,9 +228,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _database_credentials, _restore
 from ..module_utils._command import Runner
-from ..module_utils._database_credentials import Credentials
+from ..module_utils._database_credentials import PORTS, Credentials
 from ..module_utils._errors import RollbackError
 from ..module_utils._restore_mysql import MysqlEngine
+from ..module_utils._restore_postgresql import PostgresqlEngine
 from ..module_utils._restore_sqlite import SqliteEngine
 from ..module_utils._wiring import JOURNAL, conclude
 
@@ -232,7 +243,8 @@ def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
         if options["engine"] and options["engine"] != found.engine:
             raise RollbackError(f"The environment file is for {found.engine}, not for {options['engine']}.", state=_restore.UNTOUCHED)
     else:
-        found = Credentials(engine=options["engine"] or "mysql", host="127.0.0.1")
+        engine = options["engine"] or "mysql"
+        found = Credentials(engine=engine, host="127.0.0.1", port=PORTS.get(engine, 0))
     if options["login_user"]:
         found = replace(found, user=options["login_user"], password=options["login_password"] or "")
     given = {"database": "database", "login_host": "host", "login_port": "port", "login_unix_socket": "socket"}
@@ -241,7 +253,11 @@ def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
 
 def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials, record: _restore.Record) -> _restore.Engine:
     if credentials.engine == "sqlite":
-        return SqliteEngine(runner, options["environment_user"], options["minimum_free"])
+        return SqliteEngine(runner, options["environment_user"], credentials.database, options["minimum_free"])
+    if credentials.engine == "postgresql":
+        if options["tables"]:
+            raise RollbackError("Single tables of PostgreSQL cannot be restored, only whole databases.", state=_restore.UNTOUCHED)
+        return PostgresqlEngine(runner, credentials, options["minimum_free"])
     return MysqlEngine(runner, credentials, record, options["minimum_free"])
 
 
@@ -280,7 +296,7 @@ _OPTIONS: dict[str, t.Any] = {
     "backup": {"type": "path"},
     "environment_file": {"type": "path"},
     "environment_user": {"type": "str"},
-    "engine": {"type": "str", "choices": ["mysql", "sqlite"]},
+    "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"]},
     "database": {"type": "str"},
     "login_user": {"type": "str"},
     "login_password": {"type": "str", "no_log": True},

@@ -3,25 +3,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The modules on real programs: one test for each of ansible-test's targets, to say which requirements it shows.
 
-`make integration` starts the host that they run on, with nothing but these tests on it.
+`make integration` starts the host that they run on, with nothing but these tests on it. Targets of database servers run on
+a host of each Debian release; those start when the first such target does, or DATABASE_HOSTS="13=ADDRESS 12=ADDRESS" names them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import typing as t
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+DATABASE_HOST = str(ROOT / "molecule/shared/host/databasehost")
+PYTHONS = {"13": "3.13", "12": "3.11"}
 requirement = pytest.mark.requirement
+on_both_releases = pytest.mark.parametrize("release", PYTHONS)
 
 
-def run_target(name: str) -> None:
+@pytest.fixture(scope="session")
+def database_hosts() -> t.Iterator[dict[str, str]]:
+    """The addresses of hosts with database servers, by Debian release."""
+    if "DATABASE_HOSTS" in os.environ:
+        yield dict(word.split("=") for word in os.environ["DATABASE_HOSTS"].split())
+        return
+    names = {release: f"integration-databases-{release}" for release in PYTHONS}
+    key = pathlib.Path.home() / ".ansible/test/id_rsa.pub"  # ansible-test's
+    try:
+        commands = {
+            release: [DATABASE_HOST, "create", f"--public-key={key}", f"--release={release}", name] for release, name in names.items()
+        }
+        starting = {release: subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for release, argv in commands.items()}
+        said = {release: process.communicate()[0] for release, process in starting.items()}
+        yield {release: json.loads(text)["ip"] for release, text in said.items()}
+    finally:
+        subprocess.run([DATABASE_HOST, "destroy", *names.values()], check=True)
+
+
+def run_target(name: str, address: str = "", python: str = "3.13") -> None:
     here = f"origin:python={sys.version_info.major}.{sys.version_info.minor}"
-    there = f"ssh:deploy@{os.environ['INTEGRATION_HOST']},python=3.13"
+    there = f"ssh:deploy@{address or os.environ['INTEGRATION_HOST']},python={python}"
     command = ["tests/tools/ansible_test.sh", "integration", "--color", "no", "--controller", here, "--target", there, name]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
@@ -45,6 +70,11 @@ def test_db_backup() -> None:
 @requirement("CHOM-6.2-06", "CHOM-6.2-08", "D-015", "D-030")
 def test_db_backup_info() -> None:
     run_target("db_backup_info")
+
+
+@on_both_releases
+def test_db_restore_postgresql(release: str, database_hosts: dict[str, str]) -> None:
+    run_target("db_restore_postgresql", database_hosts[release], PYTHONS[release])
 
 
 @requirement(

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+from dataclasses import dataclass
+
+from . import _restore_mysql_load as load
+from ._database_mysql import query, quoted_name, quoted_text
+from ._database_survey import global_privileges, privileges_on
+from ._errors import RollbackError
+from ._restore import UNTOUCHED
+from ._restore_mysql_swap import MAY_NAME_DEFINERS, Swap
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+    from ._database_credentials import Credentials
+    from ._restore import Backup, Record
+
+_CENSUS = """
+SELECT 'charset', default_character_set_name FROM information_schema.schemata WHERE schema_name = DATABASE();
+SELECT 'collation', default_collation_name FROM information_schema.schemata WHERE schema_name = DATABASE();
+SELECT 'views', COUNT(*) FROM information_schema.views WHERE table_schema = DATABASE();
+SELECT 'triggers', COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE();
+SELECT 'routines', COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE();
+SELECT 'events', COUNT(*) FROM information_schema.events WHERE event_schema = DATABASE();
+SELECT 'table', table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type NOT IN ('VIEW', 'SEQUENCE');
+"""
+_KEYS = """
+SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
+  FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
+  ORDER BY table_name, constraint_name, ordinal_position;
+"""
+_NEEDED = {
+    "ALTER", "ALTER ROUTINE", "CREATE", "CREATE ROUTINE", "CREATE VIEW", "DELETE", "DROP", "EVENT", "EXECUTE",
+    "INDEX", "INSERT", "LOCK TABLES", "REFERENCES", "SELECT", "SHOW VIEW", "TRIGGER",
+}  # fmt: skip
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+_GROWS = 2  # a loaded database with its indexes, to its dump
+
+
+@dataclass
+class MysqlEngine:
+    """A server of MariaDB or MySQL."""
+
+    runner: Runner
+    credentials: Credentials
+    record: Record
+    minimum_free: int
+    engine: t.ClassVar[str] = "mysql"
+    longest_name: t.ClassVar[int] = 64
+
+    def check(self, backup: Backup, side: str) -> None:
+        sql = "SELECT VERSION(), @@datadir, CURRENT_USER();\nSHOW GRANTS;"
+        (version, folder, me), *grants = self._ask(sql)
+        _require_version(str(backup.get("server_version", "")), version)
+        self._require_privileges(me, [row[0] for row in grants], side, set(backup.get("definers") or ()))
+        self._require_space(folder, int(backup.get("uncompressed_bytes") or 0))
+
+    def exists(self, database: str) -> bool:
+        return self._ask(f"SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {quoted_text(database)}") == [["1"]]
+
+    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+        charset, collation = (re.sub(r"\W", "", str(backup.get(name, ""))) for name in ("charset", "collation"))
+        self._ask(f"CREATE DATABASE {quoted_name(side)} CHARACTER SET {charset} COLLATE {collation}")
+        loader = load.Loader(self.runner, self.credentials.with_database(side), backup, timeout)
+        self.record.write(notes={"enabled": {side: loader.run(jobs)}})
+
+    def census(self, database: str) -> dict[str, t.Any]:
+        rows = self._ask(_CENSUS, database)
+        tables = sorted(name for kind, name in rows if kind == "table")
+        counts = self._ask("".join(f"SELECT COUNT(*) FROM {quoted_name(name)};\n" for name in tables), database)
+        found: dict[str, t.Any] = {kind: int(value) if value.isdigit() else value for kind, value in rows if kind != "table"}
+        return {**found, "tables": {name: int(count) for name, (count,) in zip(tables, counts)}}
+
+    def violations(self, database: str) -> list[str]:
+        return self._without_parents(_keys(self._ask(_KEYS, database)), lambda table: (database, database))
+
+    def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
+        swap = Swap(self.runner, self.credentials, self.record)
+        here, there = set(swap.tables(live)), set(swap.tables(incoming))
+        unknown = sorted(set(tables) - (here & there))
+        if unknown:
+            raise RollbackError(f"Not in both databases, so they cannot be swapped alone: {', '.join(unknown)}.")
+        chosen = set(tables)
+        stay = [key for key in _keys(self._ask(_KEYS, live)) if key.table not in chosen and key.parent in chosen]
+        come = [key for key in _keys(self._ask(_KEYS, incoming)) if key.table in chosen and key.parent not in chosen]
+        return [
+            *self._without_parents(stay, lambda table: (live, incoming)),
+            *self._without_parents(come, lambda table: (incoming, live)),
+        ]
+
+    def ask(self, database: str, sql: str) -> list[list[str]]:
+        return self._ask(f"START TRANSACTION READ ONLY;\n{sql.rstrip().rstrip(';')};", database)
+
+    def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
+        Swap(self.runner, self.credentials, self.record).run(live, incoming, outgoing, tables)
+
+    def drop(self, database: str) -> None:
+        self._ask(f"SET foreign_key_checks = 0;\nDROP DATABASE {quoted_name(database)};")
+
+    def _ask(self, sql: str, database: str = "") -> list[list[str]]:
+        return query(self.runner, self.credentials.with_database(database), sql, timeout=3600) if sql else []
+
+    def _require_privileges(self, me: str, grants: list[str], side: str, definers: set[str]) -> None:
+        everywhere = global_privileges(grants)
+        held = privileges_on(grants, side) | everywhere
+        lacking = sorted(_NEEDED - held) if "ALL PRIVILEGES" not in held else []
+        if lacking:
+            user = "@".join(f"`{part}`" for part in me.rsplit("@", 1))
+            raise RollbackError(
+                f"The database user {me} lacks privileges on {side}: {', '.join(lacking)}.",
+                state=UNTOUCHED,
+                next_command=f"GRANT ALL PRIVILEGES ON `{_pattern(self.credentials.database)}\\_\\_%`.* TO {user}, or use login_user",
+            )
+        if definers - {me} and not everywhere & MAY_NAME_DEFINERS:
+            raise RollbackError(
+                f"The backup has views, triggers or programs that run with the rights of {', '.join(sorted(definers - {me}))};"
+                f" to make such, {me} needs the privilege SET USER (or SUPER).",
+                state=UNTOUCHED,
+                next_command="use login_user",
+            )
+
+    def _require_space(self, folder: str, size: int) -> None:
+        try:
+            found = os.statvfs(folder)
+        except OSError:  # the server is on another host
+            return
+        free = found.f_bavail * found.f_frsize
+        if free < size * _GROWS + self.minimum_free:
+            raise RollbackError(
+                f"The database server's folder {folder} has {free} bytes free; about {size * _GROWS} are expected for the side database"
+                f" and {self.minimum_free} must stay free.",
+                state=UNTOUCHED,
+            )
+
+    def _without_parents(self, keys: t.Sequence[_Key], where: t.Callable[[str], tuple[str, str]]) -> list[str]:
+        sql = []
+        for key in keys:
+            child, parent = where(key.table)
+            pairs = [(quoted_name(one), quoted_name(other)) for one, other in key.columns]
+            joined = " AND ".join(f"c.{one} = p.{other}" for one, other in pairs)
+            given = " AND ".join(f"c.{one} IS NOT NULL" for one, _other in pairs)
+            sql.append(
+                f"SELECT COUNT(*) FROM {quoted_name(child)}.{quoted_name(key.table)} c LEFT JOIN"
+                f" {quoted_name(parent)}.{quoted_name(key.parent)} p ON {joined} WHERE {given} AND p.{pairs[0][1]} IS NULL;\n"
+            )
+        counts = self._ask("".join(sql))
+        return [
+            f"{key.table}.{key.name}: {count} rows refer to rows that {key.parent} lacks"
+            for key, (count,) in zip(keys, counts)
+            if count != "0"
+        ]
+
+
+class _Key(t.NamedTuple):
+    table: str
+    name: str
+    parent: str
+    columns: list[tuple[str, str]]
+
+
+def _keys(rows: t.Iterable[list[str]]) -> list[_Key]:
+    found: dict[tuple[str, str], _Key] = {}
+    for name, table, column, parent, referred in rows:
+        found.setdefault((table, name), _Key(table, name, parent, [])).columns.append((column, referred))
+    return list(found.values())
+
+
+def _require_version(theirs: str, ours: str) -> None:
+    """A dump may use what only its own server knows; an older one is understood."""
+    kinds = ["MariaDB" if "MariaDB" in version else "MySQL" for version in (theirs, ours)]
+    numbers = [tuple(int(part) for part in found.groups()) if (found := _VERSION.search(version)) else (0, 0) for version in (theirs, ours)]
+    if kinds[0] != kinds[1] or numbers[0] > numbers[1]:
+        raise RollbackError(
+            f"The backup was made by {kinds[0]} {theirs}, and this server is {kinds[1]} {ours}: it may not understand the backup.",
+            state=UNTOUCHED,
+        )
+
+
+def _pattern(name: str) -> str:
+    return re.sub(r"([_%\\])", r"\\\1", name).replace("`", "``")

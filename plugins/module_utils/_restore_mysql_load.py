@@ -1,0 +1,175 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+# A dump goes into an empty database. Parts are loaded side by side; indexes of large tables are made from their finished rows.
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from . import _restore_mysql_objects as objects
+from ._database_mysql import EXACTLY, client, explained, option_file, query, quoted_name
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+    from ._database_credentials import Credentials
+    from ._restore import Backup
+
+_LARGE = 8 << 20
+_EVENTS = b"\n-- Dumping events for database"
+_ENDS = b"\n-- Dump completed"
+_KEY = re.compile(r"^  ((?:UNIQUE )?KEY `((?:[^`]|``)+)` .*?),?$", re.MULTILINE)
+_COUNTER = re.compile(r"^  (`(?:[^`]|``)+`) .*\bAUTO_INCREMENT\b", re.MULTILINE)
+_NEXT = re.compile(r" AUTO_INCREMENT=\d+")
+_SETTINGS = "SET SESSION foreign_key_checks = 0;\n"
+
+
+@dataclass
+class Loader:
+    """Loads one backup into the database that the credentials name."""
+
+    runner: Runner
+    credentials: Credentials
+    backup: Backup
+    timeout: float
+    enabled: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._deadline = time.monotonic() + self.timeout
+        self._foreign: list[objects.ForeignKey] = []
+
+    def run(self, jobs: int) -> list[str]:
+        """Load everything; returns the events that would be at work, had they not been disabled on the way."""
+        parts = self.backup.get("parts")
+        if not parts:
+            self._load(None, _Quiet(self.enabled).feed)
+            return self.enabled
+        for part in parts:
+            if part["kind"] == "schema":
+                self._load(part)
+        data = sorted((part for part in parts if part["kind"] == "data"), key=_size, reverse=True)
+        later = self._without_indexes(data)
+        with ThreadPoolExecutor(jobs) as pool:
+            for _done in pool.map(self._load, data):
+                pass
+            for _done in pool.map(self._make_indexes, later):
+                pass
+        self._finish(later)
+        for part in parts:
+            if part["kind"] == "programs":
+                self._load(part, _Quiet(self.enabled).feed)
+        return self.enabled
+
+    def _load(self, part: t.Mapping[str, t.Any] | None, watch: t.Callable[[bytes], bytes] | None = None) -> None:
+        """Decompress the whole backup, or a part of it, into the server."""
+        path = self.backup["path"]
+        read = [] if part is None else [_region(path, part)]
+        unpack = ["zstd", "--decompress", "--stdout", "--quiet", *(["--", path] if part is None else [])]
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            with option_file(self.credentials) as options:
+                into = [client(self.runner), f"--defaults-file={options}", *EXACTLY, "--default-character-set=utf8mb4"]
+                into += ["--max-allowed-packet=1G", f"--database={self.credentials.database}"]
+                self.runner.pipeline(
+                    [*read, unpack, into], output=nowhere, watch=watch, watched=len(read), timeout=self._deadline - time.monotonic()
+                )
+        except CommandError as error:
+            if "ERROR" in error.stderr:
+                raise explained(error, self.credentials) from None
+            raise
+        finally:
+            os.close(nowhere)
+
+    def _without_indexes(self, data: t.Sequence[t.Mapping[str, t.Any]]) -> list[_Later]:
+        """Take the secondary indexes and the foreign keys away from large tables while they are empty.
+
+        To insert into sorted and unsorted indexes at once takes more than twice the time of doing one after the other.
+        """
+        tables = sorted({table for part in data if _size(part) >= _LARGE for table in part["tables"]})
+        texts = objects.created(self.runner, self.credentials, self.credentials.database, tables)
+        chosen = {table: found for table in tables if (found := _secondary(texts[table]))}
+        keys = [
+            key
+            for key in objects.foreign_keys(self.runner, self.credentials, self.credentials.database)
+            if key.table in chosen or key.parent in chosen
+        ]
+        self._alter((key.table, f"DROP FOREIGN KEY {quoted_name(key.name)}") for key in keys)
+        self._alter((table, ", ".join(f"DROP KEY {name}" for name, _declared in found)) for table, found in chosen.items())
+        later = [_Later(table, texts[table], [declared for _name, declared in found]) for table, found in chosen.items()]
+        self._foreign = keys
+        return later
+
+    def _make_indexes(self, later: _Later) -> None:
+        self._alter([(later.table, ", ".join(f"ADD {declared}" for declared in later.indexes))])
+
+    def _finish(self, later: t.Sequence[_Later]) -> None:
+        """Declare the foreign keys again, and see that each table is what the backup says."""
+        self._alter((key.table, f"ADD {key.declared}") for key in self._foreign)
+        now = objects.created(self.runner, self.credentials, self.credentials.database, [one.table for one in later])
+        for one in later:
+            if _NEXT.sub("", now[one.table]) != _NEXT.sub("", one.text):
+                raise RollbackError(f"The indexes of {one.table} could not be made as the backup has them.")
+
+    def _alter(self, changes: t.Iterable[tuple[str, str]]) -> None:
+        sql = "".join(f"ALTER TABLE {quoted_name(table)} {change};\n" for table, change in changes)
+        if sql:
+            query(self.runner, self.credentials, _SETTINGS + sql, timeout=max(1.0, self._deadline - time.monotonic()), exactly=True)
+
+
+class _Later(t.NamedTuple):
+    """A table that gets its indexes when its rows are there, and how it was created."""
+
+    table: str
+    text: str
+    indexes: list[str]
+
+
+class _Quiet:
+    """Lets a dump pass by, but for its events, which it disables: those of a database that is not live must not run."""
+
+    def __init__(self, enabled: list[str]) -> None:
+        self._enabled = enabled
+        self._held = b""
+        self._holding = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        self._held += chunk
+        if not self._holding:
+            self._holding = _EVENTS in self._held
+        if not self._holding:
+            sure = max(0, len(self._held) - len(_EVENTS))
+        elif _ENDS in self._held:
+            self._held, found = objects.switched(self._held, b"ENABLE", b"DISABLE")
+            self._enabled += [objects.event_name(beginning) for beginning in found]
+            sure, self._holding = len(self._held), False
+        else:
+            sure = 0
+        out, self._held = self._held[:sure], self._held[sure:]
+        return out
+
+
+def _secondary(text: str) -> list[tuple[str, str]]:
+    """The indexes of a table that can be made later, with their declarations."""
+    primary = re.search(r"^  PRIMARY KEY \((`(?:[^`]|``)+`)", text, re.MULTILINE)
+    counter = _COUNTER.search(text)
+    if primary is None or " ENGINE=InnoDB" not in text or (counter and counter[1] != primary[1]):
+        return []
+    return [(f"`{found[2]}`", found[1]) for found in _KEY.finditer(text)]
+
+
+def _size(part: t.Mapping[str, t.Any]) -> int:
+    return int(part["uncompressed_bytes"])
+
+
+def _region(path: str, part: t.Mapping[str, t.Any]) -> list[str]:
+    """The command that reads a part of a file."""
+    place = [f"skip={part['offset']}", f"count={part['bytes']}"]
+    return ["dd", f"if={path}", "iflag=skip_bytes,count_bytes,fullblock", "bs=1M", "status=none", *place]

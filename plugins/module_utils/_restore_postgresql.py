@@ -1,0 +1,228 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import typing as t
+from dataclasses import dataclass, field
+
+from . import _database_postgresql, _postgresql_survey
+from ._command import limited
+from ._database_postgresql import MAINTENANCE_DATABASE, quoted_name, quoted_text
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+    from ._database_credentials import Credentials
+    from ._restore import Backup
+
+_ASIDE = "/var/tmp"  # on disk, where /tmp is often memory
+_LOADING = "-c synchronous_commit=off"  # the swap's commit, which is not, brings all that came before it to the disk, too
+_SLOW = 3600
+_READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n"
+_SERVER = """
+SELECT 'server', current_setting('server_version_num'), rolsuper, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user;
+SELECT 'role', rolname, pg_has_role(oid, 'MEMBER') FROM pg_roles;
+SELECT 'extension', name FROM pg_available_extensions;
+SELECT 'tablespace', spcname, pg_tablespace_location(oid) FROM pg_tablespace;
+SELECT 'database', datname, pg_has_role(datdba, 'MEMBER') FROM pg_database;
+SELECT 'directory', CASE WHEN pg_has_role('pg_read_all_settings', 'MEMBER') THEN current_setting('data_directory') ELSE '' END;
+"""
+
+
+@dataclass
+class _Server:
+    """What counts for a restore."""
+
+    number: int = 0
+    superuser: bool = False
+    creates: bool = False
+    directory: str = ""
+    known: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {"role": {}, "extension": {}, "tablespace": {}, "database": {}},
+    )
+
+
+@dataclass
+class PostgresqlEngine:
+    """Databases of one PostgreSQL server; whole ones change places by two renames in one transaction."""
+
+    runner: Runner
+    credentials: Credentials
+    minimum_free: int = 0
+    engine: t.ClassVar[str] = "postgresql"
+    longest_name: t.ClassVar[int] = 63
+
+    def __post_init__(self) -> None:
+        self._not_valid: set[str] = set()
+
+    def check(self, backup: Backup, side: str) -> None:
+        """Refuse a backup that this server, this login or these programs cannot load; changes nothing."""
+        server = self._server()
+        about = backup["properties"]
+        if backup["server_number"] // 10000 > server.number // 10000:
+            raise RollbackError(
+                f"The backup {backup['id']} is from PostgreSQL {backup['server_version']}; this server is older ({server.number // 10000})."
+            )
+        if _major(backup["client_version"]) > _major(self.runner.run(["pg_restore", "--version"]).stdout):
+            raise RollbackError(f"The backup was written by {backup['client_version']}; pg_restore on this host is older.")
+        for kind, wanted in {
+            "role": backup["roles"],
+            "extension": backup["extensions"],
+            "tablespace": [about["tablespace"]],
+        }.items():
+            lacking = sorted(set(wanted) - set(server.known[kind]))
+            if lacking:
+                raise RollbackError(f"The backup needs what this server does not have: {kind} {', '.join(lacking)}.")
+        self._check_privileges(server, about["owner"], backup["database"])
+        location = server.known["tablespace"][about["tablespace"]] or server.directory
+        _require_space(location, backup["database_bytes"], self.minimum_free, "the database server's data")
+        _require_space(_ASIDE, backup["uncompressed_bytes"], self.minimum_free, "the unpacked backup")
+
+    def _check_privileges(self, server: _Server, owner: str, live: str) -> None:
+        login = self.credentials.user
+        if not server.creates:
+            raise RollbackError(f"The database user {login!r} may not create databases.", next_command=f"ALTER ROLE {login} CREATEDB")
+        if server.known["role"][owner] != "t":
+            raise RollbackError(f"The database user {login!r} may not create a database for {owner!r}, whose the backup is.")
+        if server.known["database"].get(live, "t") != "t":
+            raise RollbackError(f"The database user {login!r} may not rename the database {live!r}, which belongs to another user.")
+
+    def exists(self, database: str) -> bool:
+        return database in self._databases()
+
+    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+        """Create the side database like the one that was backed up, and fill it."""
+        self._not_valid = set(backup["not_valid"])
+        about = backup["properties"]
+        self._administer(_postgresql_survey.creation(side, about, self._server().number))
+        with tempfile.TemporaryFile(dir=_ASIDE) as archive:  # it has no name there, so that a kill leaves none behind
+            self.runner.pipeline(
+                [["zstd", "--decompress", "--stdout", "--quiet", "--", backup["path"]]], output=archive.fileno(), timeout=timeout
+            )
+            os.fchmod(archive.fileno(), 0o644)  # the system user of the login opens it again by its descriptor
+            self._fill(archive.fileno(), side, jobs, timeout)
+        # only now, since settings such as a read-only default are not meant for the loading
+        properties = _postgresql_survey.properties(side, about)
+        self._ask(side, "ANALYZE;\n" + "".join(f"{statement};\n" for statement in properties), timeout=_SLOW)
+
+    def _fill(self, archive: int, side: str, jobs: int, timeout: float) -> None:
+        login = self.credentials.with_database(side)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            with _database_postgresql.connection(login, options=_LOADING) as words:
+                command = [self.runner.path("pg_restore"), "--format=custom", "--exit-on-error", "--no-password"]
+                command += [f"--jobs={jobs}", f"--dbname={words}", "/dev/stdin"]
+                argv = limited(command, login.system_user, timeout, me=self.runner.me)
+                self.runner.pipeline([argv], source=archive, output=nowhere, timeout=timeout)
+        except CommandError as error:
+            raise _database_postgresql.explained(error, login) from None
+        finally:
+            os.close(nowhere)
+
+    def census(self, database: str) -> dict[str, t.Any]:
+        """What a database holds, with the keys of the manifest."""
+        with _database_postgresql.session(self.runner, self.credentials.with_database(database), _SLOW) as session:
+            session.query("SET row_security = off")
+            found = _postgresql_survey.survey(session.query)
+            rows = found.counted(session.query(found.counting())) if found.tables else {}
+        return {"tables": rows, **found.objects, "properties": found.database}
+
+    def violations(self, database: str) -> list[str]:
+        """Constraints that were not proven and indexes that cannot be used, unless they were so before."""
+        with _database_postgresql.session(self.runner, self.credentials.with_database(database), _SLOW) as session:
+            found = _postgresql_survey.survey(session.query)
+        return [f"{name} does not hold" for name in found.not_valid if name not in self._not_valid]
+
+    def ask(self, database: str, sql: str) -> list[list[str]]:
+        """The rows of one query that can change nothing, as text."""
+        return self._ask(database, _READ_ONLY + sql, timeout=_SLOW)
+
+    def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
+        raise RollbackError(
+            "Single tables of PostgreSQL cannot be restored.",
+            next_command=f"restore the whole database, or copy rows from {incoming} by hand",
+        )
+
+    def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
+        """Let two databases change places in one transaction; sessions with them are ended, and new ones wait outside for that moment."""
+        present = self._databases()
+        if _swapped(present, live, incoming, outgoing):
+            return
+        if not {live, incoming} <= present or outgoing in present:
+            raise RollbackError(f"{incoming} cannot take the place of {live}: of these and {outgoing}, the server has {sorted(present)}.")
+        try:
+            self._administer(_exchange(live, incoming, outgoing))
+        except RollbackError as error:
+            if _swapped(self._databases(), live, incoming, outgoing):
+                return
+            self._administer("".join(f"ALTER DATABASE {quoted_name(name)} ALLOW_CONNECTIONS true;\n" for name in (live, incoming)))
+            error.facts["untouched"] = True
+            raise
+
+    def drop(self, database: str) -> None:
+        self._administer(f"DROP DATABASE {quoted_name(database)} WITH (FORCE)")
+
+    def _server(self) -> _Server:
+        found = _Server()
+        for kind, *values in self._administer(_SERVER):
+            if kind == "server":
+                found.number, found.superuser, found.creates = int(values[0]), values[1] == "t", values[2] == "t"
+            elif kind == "directory":
+                found.directory = values[0]
+            else:
+                found.known[kind][values[0]] = values[-1]
+        return found
+
+    def _databases(self) -> set[str]:
+        return {name for (name,) in self._administer("SELECT datname FROM pg_database")}
+
+    def _administer(self, sql: str) -> list[list[str]]:
+        return self._ask(MAINTENANCE_DATABASE, sql, timeout=_SLOW)
+
+    def _ask(self, database: str, sql: str, *, timeout: float) -> list[list[str]]:
+        return _database_postgresql.query(self.runner, self.credentials.with_database(database), sql, timeout=timeout)
+
+
+def _swapped(present: t.Container[str], live: str, incoming: str, outgoing: str) -> bool:
+    return live in present and outgoing in present and incoming not in present
+
+
+def _exchange(live: str, incoming: str, outgoing: str) -> str:
+    """What makes two databases change places. Until the transaction's end, live is the old one; from then on, the new one."""
+    old, new, kept = quoted_name(live), quoted_name(incoming), quoted_name(outgoing)
+    return f"""
+ALTER DATABASE {old} ALLOW_CONNECTIONS false;
+ALTER DATABASE {new} ALLOW_CONNECTIONS false;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({quoted_text(live)}, {quoted_text(incoming)});
+BEGIN;
+ALTER DATABASE {old} RENAME TO {kept};
+ALTER DATABASE {new} RENAME TO {old};
+ALTER DATABASE {old} ALLOW_CONNECTIONS true;
+ALTER DATABASE {kept} ALLOW_CONNECTIONS true;
+COMMIT;
+"""
+
+
+def _require_space(folder: str, needed: int, minimum_free: int, what: str) -> None:
+    """Refuse what would not fit; a folder that is on another host, or not to be seen, is not judged."""
+    with contextlib.suppress(OSError):
+        found = os.statvfs(folder)
+        free = found.f_bavail * found.f_frsize
+        if free < needed + minimum_free:
+            raise RollbackError(f"{folder} has {free} bytes free; {what} needs about {needed} and {minimum_free} must stay free.")
+
+
+def _major(version: str) -> int:
+    """The main number of "pg_dump (PostgreSQL) 17.2 (Debian 17.2-1)"."""
+    found = re.search(r"\) (\d+)", version)
+    if not found:
+        raise RollbackError(f"{version!r} does not say a version of PostgreSQL.")
+    return int(found.group(1))
