@@ -174,7 +174,7 @@ class Restore:
         known = self.record.facts
         return {
             "stage": self.stage,
-            "side": known.get("side") if self.stage in (LOADING, PROVEN, SWAPPING, RETURNING, RETURNED) else None,
+            "side": known.get("side") if self.stage not in (None, RELEASED) and (self.stage != SWAPPED or known.get("tables")) else None,
             "kept": known.get("kept") if self.stage in (SWAPPING, SWAPPED, RETURNING) else None,
             "proof": known.get("proof"),
             "backup": known.get("backup"),
