@@ -11,7 +11,7 @@ import json
 import typing as t
 
 from ._errors import RollbackError
-from ._tables import SIDE, Column, Load
+from ._tables import SIDE, Column, Lines, Load
 
 END = "end of the saved rows\n"
 _BATCH = 1 << 18
@@ -33,20 +33,20 @@ class Translation:
     def __init__(self, engine: Speaker, loads: t.Mapping[str, Load], head: t.Sequence[str], tail: t.Sequence[str]) -> None:
         self._engine, self._loads = engine, loads
         self._head, self._tail = list(head), tail
-        self._rest: list[bytes] = []
+        self._lines = Lines(self._take)
+        self._out: list[str] = []
         self._into: Load | None = None
         self._waiting: list[str] = []
         self._length = 0
         self._counts = dict.fromkeys(loads, 0)
 
     def feed(self, chunk: bytes) -> bytes:
-        out, self._head = self._head, []
-        first, *others = chunk.split(b"\n")
-        self._rest.append(first)
-        for other in others:
-            out += self._line(b"".join(self._rest))
-            self._rest = [other]
-        return "\n".join([*out, ""]).encode() if out else b""
+        self._out, self._head = self._head, []
+        self._lines.feed(chunk)
+        return "\n".join([*self._out, ""]).encode() if self._out else b""
+
+    def _take(self, line: bytes) -> None:
+        self._out += self._line(line)
 
     def _line(self, line: bytes) -> list[str]:
         if line == END.encode().strip():

@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ._errors import RollbackError
+
 Value = t.Union[None, str, int, float, bytes]
 
 LIVE, SIDE = "l", "s"  # the aliases of a table in the live and in the other database
@@ -69,6 +71,51 @@ class Question:
     source: str
     take: t.Callable[[list[Value]], None]
     binary: frozenset[int] = frozenset()
+
+
+class Lines:
+    """Puts lines together again that arrive in pieces."""
+
+    def __init__(self, take: t.Callable[[bytes], None]) -> None:
+        self._take = take
+        self._rest: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> bytes:
+        first, *others = chunk.split(b"\n")
+        self._rest.append(first)
+        for other in others:
+            self._take(b"".join(self._rest))
+            self._rest = [other]
+        return b""
+
+    def end(self) -> None:
+        if any(self._rest):
+            raise RollbackError("The database's answer ended in the middle of a row.")
+
+
+def numbered(steps: t.Sequence[Question | str], statement: t.Callable[[int, Question], str]) -> tuple[list[Question], list[str]]:
+    """The questions among the steps, and all steps as SQL in which each question has its number."""
+    questions = [step for step in steps if isinstance(step, Question)]
+    numbers = iter(range(len(questions)))
+    return questions, [step if isinstance(step, str) else statement(next(numbers), step) for step in steps]
+
+
+class ColumnByColumn:
+    """How rows are compared where both are at hand."""
+
+    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
+        same = [self.same(*pair) for pair in pairs] + [self.is_default(column) for column in alone]
+        return f"NOT ({' AND '.join(f'({one})' for one in same)})"
+
+    def same(self, live: Column, side: Column) -> str:
+        raise NotImplementedError
+
+    def is_default(self, column: Column) -> str:
+        raise NotImplementedError
+
+    def after(self, _load: Load) -> list[str]:
+        """The counters for new keys follow by themselves."""
+        return []
 
 
 @dataclass(frozen=True)

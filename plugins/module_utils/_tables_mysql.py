@@ -19,7 +19,24 @@ from . import _database_mysql
 from ._database_mysql import quoted_name, quoted_text
 from ._errors import CommandError, RollbackError
 from ._salvage_sql import END, Translation
-from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, Load, Question, Reference, Table, Value
+from ._tables import (
+    BINARY,
+    LIVE,
+    NUMBER,
+    OTHER,
+    SIDE,
+    TEXT,
+    TIME,
+    Column,
+    ColumnByColumn,
+    Lines,
+    Load,
+    Question,
+    Reference,
+    Table,
+    Value,
+    numbered,
+)
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -69,7 +86,7 @@ _PLAIN = {b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 
 
 @dataclass
-class MysqlTables:
+class MysqlTables(ColumnByColumn):
     """The tables of a database of MariaDB or MySQL, beside those of another one on the same server."""
 
     runner: Runner
@@ -113,15 +130,7 @@ class MysqlTables:
             return quoted_name(self.aside[table])
         return f"{quoted_name(self.database if alias == LIVE else self.side or '')}.{quoted_name(table)}"
 
-    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
-        same = [self._same(*pair) for pair in pairs] + [self._is_default(column) for column in alone]
-        return f"NOT ({' AND '.join(f'({one})' for one in same)})"
-
-    def after(self, load: Load) -> list[str]:
-        """The counters for new keys follow by themselves."""
-        return []
-
-    def _same(self, live: Column, side: Column) -> str:
+    def same(self, live: Column, side: Column) -> str:
         mine, theirs = f"l.{quoted_name(live.name)}", f"s.{quoted_name(side.name)}"
         if {live.kind, side.kind} & {BINARY, OTHER}:
             return f"CAST({mine} AS BINARY) <=> CAST({theirs} AS BINARY)"
@@ -132,7 +141,7 @@ class MysqlTables:
     def matches(self, live: Column, side: Column) -> str:
         """As the keys themselves compare, so that their indexes are used."""
         if live.kind != side.kind or live.collation != side.collation:
-            return self._same(live, side)
+            return self.same(live, side)
         operator = "<=>" if live.nullable or side.nullable else "="
         return f"l.{quoted_name(live.name)} {operator} s.{quoted_name(side.name)}"
 
@@ -142,7 +151,7 @@ class MysqlTables:
         suffix = {"float": " + 0e0", "double": " + 0e0", "bit": " + 0"}.get(type_, "")
         return f"{alias}.{quoted_name(column.name)}{suffix}"
 
-    def _is_default(self, column: Column) -> str:
+    def is_default(self, column: Column) -> str:
         name = f"l.{quoted_name(column.name)}"
         if column.default is None:
             return f"{name} IS NULL"
@@ -164,7 +173,7 @@ class MysqlTables:
     def read(self, questions: t.Sequence[Question], timeout: float) -> None:
         """Ask everything in one session that sees one moment; rows are handed on as they arrive."""
         script = _SESSION.format(timeout=timeout) + "".join(f"{_statement(n, question)};\n" for n, question in enumerate(questions))
-        rows = Rows(questions)
+        rows = Lines(lambda line: _hand_on(questions, line))
         with (
             open(os.devnull, "wb") as nowhere,
             _database_mysql.in_memory("lastgood-questions", script) as source,
@@ -198,12 +207,8 @@ class MysqlTables:
         timeout: float,
     ) -> None:
         """Hand the rows to the client as SQL while they are read; when it fails at anything, nothing was changed."""
-        questions: list[Question] = []
-        texts: list[str] = []
-        for step in steps:
-            texts.append(step if isinstance(step, str) else _statement(len(questions), step))
-            questions += [] if isinstance(step, str) else [step]
-        rows = Rows(questions)
+        questions, texts = numbered(steps, _statement)
+        rows = Lines(lambda line: _hand_on(questions, line))
         texts += [f"INSERT INTO lastgood_guard SELECT {quoted_text(name)} {source} LIMIT 1" for name, source in guards]
         head = [_REPLAY.format(timeout=timeout, checks=int(not guards))]
         head += [f"CREATE TEMPORARY TABLE {self.place(SIDE, load.table.name)} LIKE {self.place(LIVE, load.table.name)};" for load in loads]
@@ -238,33 +243,15 @@ class MysqlTables:
                 raise _explained(error, self.credentials) from None
 
 
-class Rows:
-    """Takes a client's answers apart: number of the question, which values are NULL, the values with escapes."""
-
-    def __init__(self, questions: t.Sequence[Question]) -> None:
-        self._questions = questions
-        self._rest: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> bytes:
-        first, *others = chunk.split(b"\n")
-        self._rest.append(first)
-        for other in others:
-            self._row(b"".join(self._rest))
-            self._rest = [other]
-        return b""
-
-    def end(self) -> None:
-        if any(self._rest):
-            raise RollbackError("The database's answer ended in the middle of a row.")
-
-    def _row(self, line: bytes) -> None:
-        number, nulls, *values = line.split(b"\t")
-        question = self._questions[int(number)]
-        row: list[Value] = []
-        for position, (null, value) in enumerate(zip(nulls.decode(), values)):
-            plain = _ESCAPE.sub(lambda found: _PLAIN.get(found.group(1), found.group(0)), value) if b"\\" in value else value
-            row.append(None if null == "1" else plain if position in question.binary else plain.decode("utf-8", "surrogateescape"))
-        question.take(row)
+def _hand_on(questions: t.Sequence[Question], line: bytes) -> None:
+    """An answer is the number of the question, which values are NULL, and the values with escapes."""
+    number, nulls, *values = line.split(b"\t")
+    question = questions[int(number)]
+    row: list[Value] = []
+    for position, (null, value) in enumerate(zip(nulls.decode(), values)):
+        plain = _ESCAPE.sub(lambda found: _PLAIN.get(found.group(1), found.group(0)), value) if b"\\" in value else value
+        row.append(None if null == "1" else plain if position in question.binary else plain.decode("utf-8", "surrogateescape"))
+    question.take(row)
 
 
 def _statement(number: int, question: Question) -> str:

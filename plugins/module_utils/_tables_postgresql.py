@@ -20,9 +20,9 @@ from . import _database_postgresql
 from ._command import elevated
 from ._database_mysql import in_memory
 from ._database_postgresql import quoted_name, quoted_text
-from ._errors import CommandError, RollbackError
+from ._errors import CommandError
 from ._salvage_sql import END, Translation
-from ._tables import BINARY, LIVE, NUMBER, SIDE, TEXT, TIME, Column, Load, Question, Reference, Table, Value
+from ._tables import BINARY, LIVE, NUMBER, SIDE, TEXT, TIME, Column, Lines, Load, Question, Reference, Table, Value, numbered
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -208,11 +208,7 @@ class PostgresqlTables:
 
         Foreign keys are proven by the server: at the end of each statement, or of the transaction where they allow that.
         """
-        questions: list[Question] = []
-        texts: list[str] = []
-        for step in steps:
-            texts.append(step if isinstance(step, str) else _statement(len(questions), step))
-            questions += [] if isinstance(step, str) else [step]
+        questions, texts = numbered(steps, _statement)
         head = [_SESSION.format(timeout=timeout * 1000), "BEGIN;", "SET CONSTRAINTS ALL DEFERRED;"]
         for load in loads:
             names = ", ".join(quoted_name(column.name) for column in load.columns)
@@ -221,7 +217,7 @@ class PostgresqlTables:
         analyzed = (f"ANALYZE {self.place(SIDE, load.table.name)};" for load in loads)
         tail = [*analyzed, *(f"{text};" for text in texts), "COMMIT;" if apply else "ROLLBACK;", ""]
         translation = Translation(self, {load.table.name: load for load in loads}, head, tail)
-        rows = Rows(questions)
+        rows = Lines(lambda line: _hand_on(questions, line))
         with in_memory("lastgood-end", END) as end, tempfile.TemporaryFile() as answers:
             feed = ["cat", "--", *(load.path for load in loads), end]
             with self._client(self.credentials) as client:
@@ -249,7 +245,7 @@ class PostgresqlTables:
 
     def _run(self, before: list[list[str]], script: str, questions: t.Sequence[Question], timeout: float) -> None:
         """Let a client do what a script says, and hand its answers on while it does."""
-        rows = Rows(questions)
+        rows = Lines(lambda line: _hand_on(questions, line))
         source, sink = os.pipe()
         with (
             in_memory("lastgood-questions", script) as path,
@@ -313,29 +309,11 @@ class _Reader:
                 self._failure = failure
 
 
-class Rows:
-    """Takes answers in the form of COPY apart: number of the question, then the values."""
-
-    def __init__(self, questions: t.Sequence[Question]) -> None:
-        self._questions = questions
-        self._rest: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> bytes:
-        first, *others = chunk.split(b"\n")
-        self._rest.append(first)
-        for other in others:
-            self._row(b"".join(self._rest))
-            self._rest = [other]
-        return b""
-
-    def end(self) -> None:
-        if any(self._rest):
-            raise RollbackError("The database's answer ended in the middle of a row.")
-
-    def _row(self, line: bytes) -> None:
-        number, *values = line.split(b"\t")
-        question = self._questions[int(number)]
-        question.take([_value(value, position in question.binary) for position, value in enumerate(values)])
+def _hand_on(questions: t.Sequence[Question], line: bytes) -> None:
+    """An answer is the number of the question and the values in the form of COPY."""
+    number, *values = line.split(b"\t")
+    question = questions[int(number)]
+    question.take([_value(value, position in question.binary) for position, value in enumerate(values)])
 
 
 def _value(value: bytes, binary: bool) -> Value:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from ._command import elevated
 from ._errors import CommandError, RollbackError
-from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, Load, Question, Reference, Table, Value
+from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, ColumnByColumn, Lines, Load, Question, Reference, Table, Value
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -105,7 +105,7 @@ base.execute("COMMIT" if plan["apply"] else "ROLLBACK")
 
 
 @dataclass
-class SqliteTables:
+class SqliteTables(ColumnByColumn):
     """The tables of a SQLite database, beside those of another file; both are read as the user who owns them."""
 
     runner: Runner
@@ -139,15 +139,7 @@ class SqliteTables:
             return f"temp.{self.name(self.aside[table])}"
         return f"{'main' if alias == LIVE else 'side'}.{self.name(table)}"
 
-    def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
-        same = [self._same(*pair) for pair in pairs] + [self._is_default(column) for column in alone]
-        return f"NOT ({' AND '.join(f'({one})' for one in same)})"
-
-    def after(self, load: Load) -> list[str]:
-        """The counters for new keys follow by themselves."""
-        return []
-
-    def _same(self, live: Column, side: Column) -> str:
+    def same(self, live: Column, side: Column) -> str:
         """Values have types of their own here; a text is compared byte for byte, whatever its column says."""
         return f"l.{self.name(live.name)} COLLATE BINARY IS s.{self.name(side.name)}"
 
@@ -157,7 +149,7 @@ class SqliteTables:
     def as_value(self, column: Column, alias: str) -> str:
         return f"{alias}.{self.name(column.name)}"
 
-    def _is_default(self, column: Column) -> str:
+    def is_default(self, column: Column) -> str:
         return f"l.{self.name(column.name)} COLLATE BINARY IS ({column.default or 'NULL'})"
 
     def total(self, expression: str) -> str:
@@ -172,9 +164,10 @@ class SqliteTables:
     def read(self, questions: t.Sequence[Question], timeout: float) -> None:
         """Ask everything in one transaction; rows are handed on as they arrive."""
         statements = [_statement(question) for question in questions]
-        answers = _Answers(questions)
+        answers = Lines(lambda line: _hand_on(questions, line))
         with open(os.devnull, "wb") as nowhere, self._explaining():
             self.runner.pipeline([self._elevated(_READ, *statements)], output=nowhere.fileno(), watch=answers.feed, timeout=timeout)
+        answers.end()
 
     def overwriting(self, load: Load, matches: str, differ: str) -> str:
         names = [self.name(column.name) for column in load.columns]
@@ -200,11 +193,13 @@ class SqliteTables:
             "apply": apply,
         }
         feed = ["cat", "--", *(load.path for load in loads)]
-        answers = _Answers(questions)
+        answers = Lines(lambda line: _hand_on(questions, line))
         with tempfile.TemporaryFile() as output, self._explaining():
             self.runner.pipeline([feed, self._elevated(_REPLAY, json.dumps(plan))], output=output.fileno(), timeout=timeout)
             output.seek(0)
-            answers.feed(output.read())
+            while chunk := output.read(1 << 20):
+                answers.feed(chunk)
+        answers.end()
 
     def _plan(self, load: Load) -> dict[str, t.Any]:
         names = ", ".join(self.name(column.name) for column in load.columns)
@@ -234,21 +229,9 @@ class SqliteTables:
         return [self.runner.path("python3"), "-c", text, self.database, self.side or "", *more]
 
 
-class _Answers:
-    """Takes the answers apart, one line for each row."""
-
-    def __init__(self, questions: t.Sequence[Question]) -> None:
-        self._questions = questions
-        self._rest: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> bytes:
-        first, *others = chunk.split(b"\n")
-        self._rest.append(first)
-        for other in others:
-            number, *row = json.loads(b"".join(self._rest))
-            self._questions[number].take([_value(value) for value in row])
-            self._rest = [other]
-        return b""
+def _hand_on(questions: t.Sequence[Question], line: bytes) -> None:
+    number, *row = json.loads(line)
+    questions[number].take([_value(value) for value in row])
 
 
 def _statement(question: Question) -> str:

@@ -63,6 +63,12 @@ def test_data_loss() -> None:
     run_target("data_loss")
 
 
+@requirement("D-025")
+@on_both_releases
+def test_data_loss_postgresql(database_hosts: dict[str, str], release: str) -> None:
+    run_target("data_loss_postgresql", database_hosts[release], PYTHONS[release])
+
+
 def test_data_salvage() -> None:
     run_target("data_salvage")
 
