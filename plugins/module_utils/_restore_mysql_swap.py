@@ -211,7 +211,9 @@ class Swap:
         self._do(sql, database)
         texts = {key.table: key.text for key in known}
         now = objects.created(self.runner, self.credentials, database, sorted(texts))
-        changes = [(quoted_name(table), *names) for table, text in sorted(now.items()) for names in objects.renamed_keys(texts[table], text)]
+        changes = [
+            (quoted_name(table), *names) for table, text in sorted(now.items()) for names in objects.renamed_keys(texts[table], text)
+        ]
         self._do("".join(f"ALTER TABLE {table} RENAME KEY {new} TO {old};\n" for table, new, old in changes), database)
 
     def _drop_empty(self, database: str) -> None:
