@@ -63,7 +63,8 @@ deploy ALL=(root) NOPASSWD: \
     /usr/bin/cp -a -T -- /etc/php/8.4/fpm/pool.d/www.conf /etc/php/8.4/fpm/pool.d/.www.conf.lastgood, \
     /usr/bin/tee -- /etc/php/8.4/fpm/pool.d/.www.conf.lastgood, \
     /usr/bin/mv -T -- /etc/php/8.4/fpm/pool.d/.www.conf.lastgood /etc/php/8.4/fpm/pool.d/www.conf, \
-    /usr/sbin/php-fpm8.4 --test --fpm-config /etc/php/8.4/fpm/php-fpm.conf
+    /usr/sbin/php-fpm8.4 --test --fpm-config /etc/php/8.4/fpm/php-fpm.conf, \
+    /usr/bin/systemctl reset-failed php8.4-fpm.service
 END
 visudo --check --quiet --file=/etc/sudoers.d/lastgood"""  # docs/sudoers.md
 SPOIL_THE_CONFIGURATION = (
