@@ -19,6 +19,7 @@ from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._ledger import Point
 
 _LOOKS_LIKE_A_BACKUP = re.compile(r"\.(sql|sqlite3?|db|dump|gz|bz2|xz|zst|tar|partial|bak)(\.|$)", re.IGNORECASE)
 _WANTED = {"id": str, "file": str, "bytes": int, "sha256": str, "engine": str, "database": str, "started": str, "finished": str}
@@ -71,6 +72,18 @@ def moment(text: str) -> datetime.datetime:
     if found.tzinfo is None:
         raise RollbackError(f"The time {text!r} does not say its time zone; end it with Z for UTC, or with an offset such as +01:00.")
     return found
+
+
+def taken_after_bad(backup: Entry, points: t.Sequence[Point]) -> dict[str, t.Any] | None:
+    """The bad version that ran when a backup was begun: by the ledger, or, since that may have begun later, by the backup itself."""
+    begun = moment(backup["started"])
+    ran = [point for point in points if moment(point.since) <= begun and point.state != "started"]
+    last = max(ran, key=lambda point: moment(point.since), default=None)
+    named = [point for point in points if point.version == backup.get("application_version")]
+    for point in [*([last] if last else []), *named[-1:]]:
+        if point.state == "bad":
+            return {"id": point.id, "version": point.version, "since": point.since, "reason": point.history[-1].get("reason")}
+    return None
 
 
 def verified(runner: Runner, backups: t.Iterable[Entry]) -> tuple[list[Entry], list[dict[str, str]]]:

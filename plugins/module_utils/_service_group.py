@@ -193,7 +193,7 @@ class Group:
             refused = [name for name in failed if now[name].executed == outcome.before[name].executed]
             if failed != refused:
                 break
-            self._retry(refused, left)
+            self._retry(refused, outcome, left)
             if {name: unit.mark for name, unit in now.items()} != marks:
                 marks, since = {name: unit.mark for name, unit in now.items()}, self._clock.monotonic()
             if all(unit.good for unit in now.values()) and self._clock.monotonic() - since >= request.settle:
@@ -201,12 +201,13 @@ class Group:
         self._accept(outcome, now, answers, request)
         return now
 
-    def _retry(self, names: t.Sequence[str], left: Countdown) -> None:
+    def _retry(self, names: t.Sequence[str], outcome: Outcome, left: Countdown) -> None:
         """systemd has given up on these and did not even try: clear that if sudo lets us, else wait until it tries again."""
         if not names:
             return
         self._systemd.order([("reset-failed", name) for name in names], left.remaining, self._clock)
-        self._systemd.order([("start", name) for name in names], left.remaining, self._clock)
+        again = [("restart" if outcome.actions.get(name) in ("reload", "restart") else "start", name) for name in names]
+        self._systemd.order(again, left.remaining, self._clock)  # sudoers may list the one and not the other
 
     def _accept(self, outcome: Outcome, now: dict[str, Unit], answers: t.Mapping[str, Completed | None], request: Request) -> None:
         bad = [name for name, unit in now.items() if not unit.good]

@@ -49,6 +49,11 @@ options:
       - List only backups that were finished before this moment, for example before an incident began.
       - ISO 8601 with a time zone, such as V(2026-11-22T02:00:00Z).
     type: str
+  state_directory:
+    description:
+      - Where the ledgers of applications lie on this host. With it each backup of O(application) says whether it was taken after a bad version went live.
+      - That does not keep it from being listed; O(before) and O(application_version) do.
+    type: path
   verify:
     description:
       - Read each listed backup completely. Its checksum, the compression, the dump's last line and the number of rows of each table must
@@ -80,6 +85,8 @@ backups:
   description:
     - The backups that fit, newest first, each with what its manifest says (see RV(lastgood.rollback.db_backup#module:backup)).
     - C(path) and C(manifest) are the full paths of its files, and C(age_seconds) says how old its data are.
+    - C(taken_after_bad) names the version that ran when it was begun if the ledger calls that bad, or was to be the one that ran by its manifest; the
+      data in it may be damaged. It is null when nothing bad is known, and only there with O(state_directory).
     - C(verified) is V(true) when O(verify) read it completely, else null.
   returned: success
   type: list
@@ -90,6 +97,7 @@ backups:
       manifest: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.manifest.json
       age_seconds: 3600
       verified: true
+      taken_after_bad: {id: 20261122T013000000Z-5d1c0a7be2f4, version: v1.2.4, since: "2026-11-22T01:30:00.000Z", reason: loses orders}
       engine: mysql
       database: chom
       application: chom
@@ -119,6 +127,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _backup_catalogue
 from ..module_utils._backup_catalogue import Entry
 from ..module_utils._command import Runner
+from ..module_utils._ledger import read as read_ledger
+from ..module_utils._run import Folder
 from ..module_utils._wiring import conclude
 
 _SAME = ("application", "application_version", "database", "label")
@@ -138,6 +148,9 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     if options["verify"]:
         backups, damaged = _backup_catalogue.verified(runner, backups)
         ignored += damaged
+    if options["state_directory"]:
+        ledger = read_ledger(Folder.of(options["state_directory"], options["application"]).root).trusted()
+        backups = [{**backup, "taken_after_bad": _backup_catalogue.taken_after_bad(backup, ledger.points)} for backup in backups]
     return {"changed": False, "backups": backups, "ignored": ignored}
 
 
@@ -150,8 +163,10 @@ def main() -> None:
             "database": {"type": "str"},
             "label": {"type": "str"},
             "before": {"type": "str"},
+            "state_directory": {"type": "path"},
             "verify": {"type": "bool", "default": False},
         },
+        required_by={"state_directory": ["application"]},
         supports_check_mode=True,
     )
     conclude(module, _work)

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from databases import DUMP, Streaming, mysql_host
 
-from ansible_collections.lastgood.rollback.plugins.module_utils import _wiring
+from ansible_collections.lastgood.rollback.plugins.module_utils import _ledger, _wiring
 from ansible_collections.lastgood.rollback.plugins.module_utils._command import Completed
 from conftest import RunModule
 
@@ -189,3 +189,37 @@ def test_a_directory_that_cannot_be_read_is_named(run_module: RunModule, host: S
     result = run_module("db_backup_info", {"directory": str(tmp_path / "nowhere")})
     assert result["failed"]
     assert "cannot be read" in result["msg"]
+
+
+def test_backups_of_a_bad_version_say_so(run_module: RunModule, directory: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """v1 is live from 9 o'clock on, v2 from half past ten; v3, of which no time is known, is bad too."""
+    (tmp_path / "chom").mkdir()
+    root = str(tmp_path / "chom")
+    for number, (version, at) in enumerate((("v1", "09:00"), ("v2", "10:30"), ("v3", "13:00"))):
+        facts = {
+            "id": f"p{number}",
+            "commit": str(number) * 40,
+            "version": version,
+            "since": f"2026-11-22T{at}:00.000Z",
+            "source": "recorded",
+        }
+        _ledger.record(root, {**facts, "at": facts["since"]}, "live", {})
+    for point in _ledger.read(root).points[1:]:
+        _ledger.mark(root, point, "bad", "2026-11-22T13:30:00.000Z", {"reason": "loses orders"})
+    rewrite(manifest_of(directory, 10), application_version="v3")
+    options = {"directory": str(directory), "application": "chom", "state_directory": str(tmp_path)}
+    found = [backup["taken_after_bad"] for backup in run_module("db_backup_info", options)["backups"]]
+    assert [bad and bad["version"] for bad in found] == ["v2", "v2", "v3"]
+    assert found[0]["reason"] == "loses orders"
+    rewrite(manifest_of(directory, 10), application_version="v1")
+    assert run_module("db_backup_info", options)["backups"][2]["taken_after_bad"] is None
+    assert "application" in run_module("db_backup_info", {**options, "application": None})["msg"]
+
+
+def test_a_ledger_that_was_changed_says_nothing_about_backups(
+    run_module: RunModule, directory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "chom").mkdir()
+    (tmp_path / "chom/ledger.jsonl").write_text("{}\n")
+    options = {"directory": str(directory), "application": "chom", "state_directory": str(tmp_path)}
+    assert "The ledger is damaged" in run_module("db_backup_info", options)["msg"]
