@@ -318,6 +318,22 @@ def test_unit_that_systemd_gave_up_on_is_started(run_module, machine, may_reset)
     assert len(tries) == (2 if may_reset else 3)
 
 
+def test_php_fpm_that_systemd_gave_up_on_is_tried_again_with_the_order_that_was_given(run_module, machine) -> None:
+    unit = machine.units["php8.4-fpm.service"]
+    unit.active, unit.sub, unit.result = "failed", "failed", "exit-code"
+    tries: list[int] = []
+
+    def begin(unit: Service) -> int:
+        tries.append(1)
+        return Machine._restart(machine, unit) if len(tries) == 3 else 1
+
+    machine._restart = begin
+    machine.one_unit_only = True  # which refuses reset-failed too
+    result = run_module("service_group", {"names": ["php8.4-fpm.service"], "state": "reloaded", "settle": 0, "timeout": 2})
+    assert result["units"]["php8.4-fpm.service"]["after"] == "active (running)"
+    assert {order for order in machine.orders() if "reset-failed" not in order} == {"restart php8.4-fpm.service"}
+
+
 def test_busy_unit_fails_the_stop_and_the_others_run_again(run_module, machine) -> None:
     machine.units[WORKERS[1]].stops = False
     result = run_module("service_group", stop(drain_timeout=0.1))
