@@ -37,6 +37,8 @@ _RECORDED = (
     "passed",
     "code_unchanged",
     "schema_unchanged",
+    "side",
+    "kept",
 )
 
 
