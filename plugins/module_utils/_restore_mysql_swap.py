@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -178,9 +179,9 @@ class Swap:
     def _scripts(self, wanted: t.Iterable[Definition]) -> str:
         return "".join(objects.script(one, replaces=self._mariadb) for one in wanted)
 
-    @property
+    @functools.cached_property
     def _mariadb(self) -> bool:
-        return self.runner.find("mariadb") is not None
+        return "MariaDB" in self._ask("SELECT VERSION()")[0][0]
 
     def _left_over(self, plan: dict[str, t.Any]) -> dict[str, t.Any]:
         """What a later swap must know about the database that is not live any more."""

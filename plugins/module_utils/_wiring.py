@@ -38,6 +38,8 @@ _RECORDED = (
     "passed",
     "code_unchanged",
     "schema_unchanged",
+    "side",
+    "kept",
 )
 
 
