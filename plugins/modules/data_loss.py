@@ -223,7 +223,7 @@ def _result(losses: list[Loss], saved: str | None, wanted: bool) -> dict[str, t.
 
 _TABLE: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
-    "key": {"type": "list", "elements": "str", "default": []},
+    "key": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "timestamp": {"type": "str"},
     "sums": {"type": "list", "elements": "str", "default": []},
 }
