@@ -21,12 +21,13 @@ Definition = dict[str, t.Any]
 
 
 class ForeignKey(t.NamedTuple):
-    """One foreign key: its table, its name, the table it refers to, and how it is declared."""
+    """One foreign key: its table, its name, the table it refers to, how it is declared, and the whole declaration of its table."""
 
     table: str
     name: str
     parent: str
     declared: str
+    text: str
 
 
 _LIST = """
@@ -51,6 +52,7 @@ _STATUS = re.compile(
 )
 _DEFINER = re.compile(r"\bDEFINER=`((?:[^`]|``)*)`(?:@`((?:[^`]|``)*)`)?")
 _FOREIGN_KEY = re.compile(r"^  (CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY .*?),?$", re.MULTILINE)
+_KEY = re.compile(r"^  (?:UNIQUE )?KEY (`(?:[^`]|``)+`) (.*?),?$", re.MULTILINE)
 _CREATE = re.compile(r"CREATE (?:OR REPLACE )?")
 _BINARY = "SET character_set_results = binary;\n"
 
@@ -99,11 +101,18 @@ def foreign_keys(runner: Runner, credentials: Credentials, database: str) -> lis
     tables = sorted({table for table, _name in parents})
     texts = created(runner, credentials, database, tables)
     return [
-        ForeignKey(table, found[2].replace("``", "`"), parents[table, found[2].replace("``", "`")], found[1])
+        ForeignKey(table, found[2].replace("``", "`"), parents[table, found[2].replace("``", "`")], found[1], texts[table])
         for table in tables
         for found in _FOREIGN_KEY.finditer(texts[table])
         if (table, found[2].replace("``", "`")) in parents
     ]
+
+
+def renamed_keys(before: str, after: str) -> list[tuple[str, str]]:
+    """The indexes of a table that have another name after a foreign key was declared again: the server names those that it made itself."""
+    old, new = ({found[1]: found[2] for found in _KEY.finditer(text)} for text in (before, after))
+    lost = {what: name for name, what in old.items() if name not in new}
+    return [(name, lost[what]) for name, what in new.items() if name not in old and what in lost]
 
 
 def created(runner: Runner, credentials: Credentials, database: str, tables: t.Sequence[str]) -> dict[str, str]:

@@ -127,7 +127,7 @@ class Swap:
         sql += [
             f"ALTER TABLE {quoted_name(plan[where])}.{quoted_name(table)} DROP FOREIGN KEY IF EXISTS {quoted_name(name)};\n"
             for where in ("live", "incoming")
-            for table, name, _parent, _declared in plan["foreign_keys"].get(f"{where}_drops", [])
+            for table, name, *_more in plan["foreign_keys"].get(f"{where}_drops", [])
         ]
         return "".join(sql)
 
@@ -203,11 +203,18 @@ class Swap:
         return {"live_drops": stay + leaving, "incoming_drops": coming + cut, "live_adds": [*stay, *coming, *kept], "leaving": leaving}
 
     def _add_foreign_keys(self, database: str, keys: t.Iterable[t.Sequence[str]]) -> None:
-        sql = [
-            f"ALTER TABLE {quoted_name(table)} DROP FOREIGN KEY IF EXISTS {quoted_name(name)};\nALTER TABLE {quoted_name(table)} ADD {declared};\n"
-            for table, name, _parent, declared in keys
+        known = [objects.ForeignKey(*key) for key in keys]
+        sql = ""
+        for key in known:
+            table = quoted_name(key.table)
+            sql += f"ALTER TABLE {table} DROP FOREIGN KEY IF EXISTS {quoted_name(key.name)};\nALTER TABLE {table} ADD {key.declared};\n"
+        self._do(sql, database)
+        texts = {key.table: key.text for key in known}
+        now = objects.created(self.runner, self.credentials, database, sorted(texts))
+        changes = [
+            (quoted_name(table), *names) for table, text in sorted(now.items()) for names in objects.renamed_keys(texts[table], text)
         ]
-        self._do("".join(sql), database)
+        self._do("".join(f"ALTER TABLE {table} RENAME KEY {new} TO {old};\n" for table, new, old in changes), database)
 
     def _drop_empty(self, database: str) -> None:
         """Remove what is left of a database whose tables have all moved away."""

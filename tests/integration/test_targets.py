@@ -153,6 +153,11 @@ def test_db_migration() -> None:
     run_target("db_migration")
 
 
+@requirement("CHOM-6.2-06", "D-005", "D-006", "D-026")
+def test_db_restore() -> None:
+    run_target("db_restore")
+
+
 @requirement("CHOM-5.2-06", "CHOM-5.3-04", "CHOM-9.1-02", "D-051", "G-08")
 def test_rollback_plan() -> None:
     run_target("rollback_plan")

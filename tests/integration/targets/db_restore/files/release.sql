@@ -1,0 +1,21 @@
+-- What a bad release does to the database.
+USE lastgood_shop;
+SET sql_mode = '';
+DELETE FROM customers WHERE id = 4;
+UPDATE notes SET note = 'lost' WHERE id > 0;
+INSERT INTO orders VALUES (30000, 1, 5);
+ALTER TABLE `--x` ADD added INT DEFAULT 7;
+CREATE TABLE added_by_release (id INT PRIMARY KEY, customer INT UNSIGNED, FOREIGN KEY (customer) REFERENCES customers (id));
+INSERT INTO added_by_release VALUES (1, 1);
+DROP TABLE nothing_in_it;
+DROP VIEW big_totals;
+CREATE VIEW shows_nothing AS SELECT * FROM left_account;
+CREATE VIEW added_view AS SELECT * FROM added_by_release;
+DROP TRIGGER second_tree;
+CREATE OR REPLACE FUNCTION doubled(number INT) RETURNS INT DETERMINISTIC RETURN number * 3;
+CREATE PROCEDURE added_procedure() SELECT 1;
+GRANT EXECUTE ON FUNCTION lastgood_shop.doubled TO lastgood_owner@localhost;
+DROP EVENT tidy_up;
+CREATE EVENT added_event ON SCHEDULE EVERY 1 HOUR STARTS '2035-01-01 00:00:00' DO SELECT 1;
+INSERT INTO migrations (migration, batch) VALUES ('2026_03_01_000000_break_it', 3);
+SELECT NEXTVAL(invoice_numbers);
