@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import typing as t
 from dataclasses import dataclass
@@ -72,12 +73,14 @@ class MysqlSource:
     def _dump(self, output: int, zstd: t.Sequence[str], timeout: float) -> tuple[Census, dict[str, t.Any]]:
         """Dump the database in one snapshot, by several programs where that saves time; returns what passed by, and how."""
         portions = _database_dump_parallel.portions(self)
-        why = "it is small, or of one core's making" if len(portions) < _WORTH_WHILE else None
+        why = "for a small database, or a single core, one is enough" if len(portions) < _WORTH_WHILE else None
         if why is None:
             done = _database_dump_parallel.dump(self, portions, output, zstd, timeout)
             if not isinstance(done, str):
                 return done
             why = done
+            os.ftruncate(output, 0)
+            os.lseek(output, 0, os.SEEK_SET)
         census = self.stream(_ALL, output, zstd, timeout)
         return census, {"streams": {"number": 1, "why": why}}
 

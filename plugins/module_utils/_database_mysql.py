@@ -74,7 +74,8 @@ def dump_program(runner: Runner) -> str:
 def place(credentials: Credentials) -> str:
     """The database in words, for messages."""
     where = f"socket {credentials.socket}" if credentials.socket else f"{credentials.host or 'localhost'}:{credentials.port}"
-    return f"The database {credentials.database!r} at {where} (user {credentials.user!r})"
+    what = f"The database {credentials.database!r}" if credentials.database else "The database server"
+    return f"{what} at {where} (user {credentials.user!r})"
 
 
 @contextlib.contextmanager

@@ -168,7 +168,18 @@ class Restore:
 
     @property
     def side(self) -> str:
-        return beside(self.wanted.live, "__side", self.engine.longest_name)
+        """The side database's name: the one in use, else the one that it will have."""
+        known = self.record.facts.get("side") if self.stage not in (None, RELEASED) else None
+        left = self.record.facts.get("left", [])
+        names = (beside(self.wanted.live, f"__side{suffix}", self.engine.longest_name) for suffix in ("", "_2", "_3", "_4", "_5", "_6"))
+        return known or next((name for name in names if name not in left), "") or self._refuse_more(left)
+
+    def _refuse_more(self, left: list[str]) -> t.NoReturn:
+        raise RollbackError(
+            f"The server could not remove {', '.join(left)}, which interrupted attempts left.",
+            state=UNTOUCHED,
+            next_command="remove them by hand, and the record",
+        )
 
     def facts(self) -> dict[str, t.Any]:
         known = self.record.facts
@@ -260,9 +271,9 @@ class Restore:
 
     def _load(self, checking: float) -> None:
         """Fill the side database and prove it."""
-        if self.stage in (LOADING, PROVEN) and self.engine.exists(self.side):
-            self.engine.drop(self.side)
+        left = self._left_behind()
         self.record.forget()
+        self.record.facts["left"] = left
         self.record.write(
             stage=LOADING,
             engine=self.engine.engine,
@@ -287,6 +298,16 @@ class Restore:
         seconds = {"checking": checking, "loading": loaded - began, "proving": time.monotonic() - loaded}
         proof["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
         self.record.write(stage=PROVEN, proof=proof)
+
+    def _left_behind(self) -> list[str]:
+        """Remove the side database of an earlier attempt; a server that was killed meanwhile may be unable to, then it stays and is remembered."""
+        left = list(self.record.facts.get("left", []))
+        if self.stage in (LOADING, PROVEN) and self.engine.exists(self.side):
+            try:
+                self.engine.drop(self.side)
+            except RollbackError:
+                left.append(self.side)
+        return left
 
     def _clear_away(self) -> None:
         """Give the space back that half a database takes; when that fails too, the next attempt does it."""
@@ -385,8 +406,9 @@ class Restore:
         if not self.check_mode:
             for name in leftovers:
                 self.engine.drop(name)
+            left = self.record.facts.get("left", [])
             self.record.forget()
-            self.record.write(stage=RELEASED, engine=self.engine.engine, database=self.wanted.live, dropped=leftovers)
+            self.record.write(stage=RELEASED, left=left, engine=self.engine.engine, database=self.wanted.live, dropped=leftovers)
         return True
 
 

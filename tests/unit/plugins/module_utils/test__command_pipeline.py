@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.module_utils._command import Runner
+from ansible_collections.lastgood.rollback.plugins.module_utils._command import Runner, limited
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import CommandError, RollbackError
 
 
@@ -84,3 +84,31 @@ def test_a_watcher_that_objects_stops_everything(runner: Runner, tmp_path: pathl
 def test_a_missing_program_starts_nothing_that_stays(runner: Runner, tmp_path: pathlib.Path) -> None:
     with pytest.raises(RollbackError, match="no-such-program is not installed"):
         through(runner, tmp_path / "out", ["yes"], ["no-such-program"])
+
+
+def test_the_first_stage_reads_from_an_open_file(runner: Runner, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "in").write_text("abc")
+    with (tmp_path / "in").open() as source:
+        assert through(runner, tmp_path / "out", ["cat", "/dev/stdin"], source=source.fileno()) == b"abc"
+
+
+def test_a_conversation_goes_on_after_an_answer_of_many_lines(runner: Runner) -> None:
+    with runner.converse(["cat"]) as talk:
+        talk.tell("a\nb\nend\n")
+        assert talk.hear("end", 5) == "a\nb\n"
+        talk.tell("late\n")
+        assert talk.hear("end", 0.1) is None
+
+
+def test_a_conversation_ends_with_a_reason(runner: Runner) -> None:
+    with runner.converse(["sh", "-c", "echo part; echo why >&2"]) as talk:
+        assert talk.hear("end", 5) is None
+        assert talk.complaint == "why"
+
+
+def test_a_stage_of_another_user_has_a_time_limit_of_its_own() -> None:
+    assert limited(["cat"], None, 60, me="deploy") == limited(["cat"], "deploy", 60, me="deploy") == ["cat"]
+    assert limited(["cat"], "postgres", 60, me="root") == [
+        *("runuser", "-u", "postgres", "--", "env", "LC_ALL=C.UTF-8"),
+        *("timeout", "--kill-after=5", "60", "cat"),
+    ]

@@ -267,6 +267,24 @@ def test_an_interrupted_load_is_begun_again(bench: Bench) -> None:
     assert bench.engine.databases["shop__side"] == "new from one"
 
 
+def test_what_a_killed_server_cannot_remove_is_passed_by(bench: Bench) -> None:
+    bench.engine.fails = {"load": Killed(), "drop": RollbackError("Directory not empty")}
+    with pytest.raises(Killed):
+        bench.reach("beside")
+    del bench.engine.fails["load"]
+    assert bench.reach("beside")
+    assert bench.engine.databases == {"shop": "old", "shop__side": "half", "shop__side_2": "new from one"}
+    assert bench.facts()["left"] == ["shop__side"]
+    assert not bench.reach("beside")
+    bench.engine.fails.clear()
+    assert bench.reach("released")
+    assert bench.reach("beside")
+    assert bench.facts()["side"] == "shop__side_2"
+    bench.engine.fails["drop"] = RollbackError("Directory not empty")
+    bench.reach("beside", bench.backup("other"))
+    assert bench.facts()["left"] == ["shop__side", "shop__side_2"]
+
+
 def test_a_side_database_of_somebody_else_is_left_alone(bench: Bench) -> None:
     bench.engine.databases["shop__side"] = "precious"
     assert "not this restore's to replace" in refused(bench, "swapped").message

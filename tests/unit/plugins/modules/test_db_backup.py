@@ -191,6 +191,40 @@ def test_texts_are_converted_only_where_they_must_be_and_the_file_is_the_same(
     assert pathlib.Path(result["path"]).read_bytes() == DUMP
 
 
+def test_several_programs_dump_one_snapshot_into_one_file(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
+    result = run_module("db_backup", arguments(directory, jobs=2))
+    backup, file = result["backup"], pathlib.Path(result["path"]).read_bytes()
+    assert backup["streams"]["number"] == 3
+    assert [part["kind"] for part in backup["parts"]] == ["schema", "data", "data", "data", "programs", "programs"]
+    ends = [part["offset"] + part["bytes"] for part in backup["parts"]]
+    assert [part["offset"] for part in backup["parts"]] == [0, *ends[:-1]]
+    assert ends[-1] == len(file) == backup["bytes"] == backup["uncompressed_bytes"]
+    assert all(file[part["offset"] : part["offset"] + part["bytes"]] == DUMP for part in backup["parts"])
+    conditions = sorted(argument for stages in host.pipelines for argument in stages[0] if argument.startswith("--where"))
+    assert conditions == ["--where=`id` < 51", "--where=`id` >= 51"]
+    assert [line.partition(";")[0] for line in host.said] == ["SET SESSION lock_wait_timeout = 3", "BACKUP STAGE START", "BACKUP STAGE END"]
+    assert sorted(path.name for path in directory.iterdir()) == sorted([backup["file"], f"{backup['id']}.manifest.json"])
+
+
+def test_where_commits_cannot_be_held_back_one_program_dumps(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
+    del host.answers["SELECT 'held';"]
+    result = run_module("db_backup", arguments(directory, jobs=2))
+    assert result["backup"]["streams"]["number"] == 1
+    assert "RELOAD" in result["backup"]["streams"]["why"]
+    assert "parts" not in result["backup"]
+    assert pathlib.Path(result["path"]).read_bytes() == DUMP
+
+
+def test_a_lock_that_was_lost_makes_no_backup(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
+    del host.answers["SELECT 'free';"]
+    assert "before all dumps had begun" in failed(run_module("db_backup", arguments(directory, jobs=2)), directory)
+
+
+def test_one_program_that_fails_ends_all(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
+    host.failure = Completed(("mariadb-dump",), -signal.SIGKILL, "", "")
+    assert "ended with status -9" in failed(run_module("db_backup", arguments(directory, jobs=2)), directory)
+
+
 def test_a_dump_that_names_no_encoding_is_no_backup(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
     host.stream = b"x" * 70_000 + DUMP
     assert "names no encoding" in failed(run_module("db_backup", arguments(directory)), directory)

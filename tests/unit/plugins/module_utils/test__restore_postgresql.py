@@ -1,0 +1,180 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from postgresql_server import Server
+
+from ansible_collections.lastgood.rollback.plugins.module_utils import _database_postgresql, _postgresql_survey
+from ansible_collections.lastgood.rollback.plugins.module_utils._command import Completed
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
+from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from ansible_collections.lastgood.rollback.plugins.module_utils._restore_postgresql import PostgresqlEngine
+
+PEER = Credentials(engine="postgresql", database="shop", socket="/run/postgresql", port=5432, user="postgres")
+PASSWORD = Credentials(engine="postgresql", database="shop", host="db", port=5432, user="admin", password="secret")
+
+
+def backup(**more: t.Any) -> dict[str, t.Any]:
+    found = _postgresql_survey.survey(lambda sql: _database_postgresql._rows(Server().answer(sql)))
+    return {
+        "id": "shop-1",
+        "path": "/backups/shop-1.pgdump.zst",
+        "database": "shop",
+        "server_number": 170002,
+        "server_version": "17.2",
+        "client_version": "pg_dump (PostgreSQL) 17.2",
+        "properties": found.database,
+        "roles": found.roles,
+        "extensions": found.extensions,
+        "not_valid": found.not_valid,
+        "database_bytes": 1,
+        "uncompressed_bytes": 1,
+        **more,
+    }
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def engine(server: Server) -> PostgresqlEngine:
+    return PostgresqlEngine(t.cast("t.Any", server), PEER)
+
+
+def test_a_backup_that_fits_passes(engine: PostgresqlEngine, server: Server) -> None:
+    engine.check(backup(), "shop__side")
+    assert all(sql.lstrip().startswith("SELECT") for sql in server.said)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"server_number": 180000, "server_version": "18.0"}, "from PostgreSQL 18.0; this server is older"),
+        ({"client_version": "pg_dump (PostgreSQL) 18.1"}, "pg_restore on this host is older"),
+        ({"client_version": "who knows"}, "does not say a version"),
+        ({"roles": ["shop", "gone"]}, "role gone"),
+        ({"extensions": {"postgis": "3"}}, "extension postgis"),
+        ({"uncompressed_bytes": 1 << 60}, "the unpacked backup needs"),
+    ],
+)
+def test_what_cannot_work_is_refused(engine: PostgresqlEngine, more: dict[str, t.Any], says: str) -> None:
+    with pytest.raises(RollbackError, match=says):
+        engine.check(backup(**more), "shop__side")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("server,170002,t,t", "server,170002,f,f", "may not create databases"),
+        ("role,shop,t", "role,shop,f", "may not create a database for 'shop'"),
+        ("database,shop,t", "database,shop,f", "may not rename the database 'shop'"),
+    ],
+)
+def test_missing_privileges_are_named(engine: PostgresqlEngine, server: Server, before: str, after: str, says: str) -> None:
+    server.server = server.server.replace(before, after)
+    with pytest.raises(RollbackError, match=says):
+        engine.check(backup(), "shop__side")
+
+
+def test_loading_creates_fills_and_only_then_configures(engine: PostgresqlEngine, server: Server) -> None:
+    engine.load(backup(), "shop__side", jobs=3, timeout=60)
+    unpack, fill = server.pipelines
+    assert unpack == [["zstd", "--decompress", "--stdout", "--quiet", "--", "/backups/shop-1.pgdump.zst"]]
+    assert fill[0][:4] == ["sudo", "-n", "-u", "postgres"]
+    assert "timeout" in fill[0]
+    assert {"--exit-on-error", "--jobs=3", "/dev/stdin"} <= set(fill[0])
+    assert any("dbname='shop__side'" in word and "synchronous_commit=off" in word for word in fill[0])
+    assert server.said[1].startswith('CREATE DATABASE "shop__side" ')
+    assert server.said[2].startswith("ANALYZE;\nREVOKE ALL")
+
+
+def test_a_load_that_fails_says_why_without_the_password(server: Server) -> None:
+    server.failures["pg_restore"] = Completed(("pg_restore",), 1, "", "pg_restore: error: could not execute query: ERROR:  boom")
+    with pytest.raises(RollbackError, match="boom") as caught:
+        PostgresqlEngine(t.cast("t.Any", server), PASSWORD).load(backup(), "shop__side", jobs=1, timeout=60)
+    assert server.logins == ["*:*:*:*:secret\n"]
+    assert "secret" not in caught.value.message
+
+
+def test_the_census_has_the_keys_of_the_manifest(engine: PostgresqlEngine) -> None:
+    found = engine.census("shop__side")
+    assert found["tables"] == {"users": 2, "migrations": 1, 'audit."a.b"': 0}
+    assert found["views"] == 2
+    assert found["properties"]["owner"] == "shop"
+
+
+def test_only_what_was_valid_before_must_be_valid(engine: PostgresqlEngine) -> None:
+    assert engine.violations("shop__side") == ["old on users does not hold"]
+    engine.load(backup(), "shop__side", jobs=1, timeout=60)
+    assert engine.violations("shop__side") == []
+
+
+def test_questions_cannot_write(engine: PostgresqlEngine, server: Server) -> None:
+    engine.ask("shop__side", "SELECT 1")
+    assert server.said == ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\nSELECT 1"]
+
+
+def test_both_databases_change_their_names_in_one_transaction(engine: PostgresqlEngine, server: Server) -> None:
+    server.databases.append("shop__side")
+    engine.swap("shop", "shop__side", "shop__kept")
+    begin, *inside, commit = server.said[1].partition("BEGIN;")[2].splitlines()
+    assert (begin, commit) == ("", "COMMIT;")
+    assert inside[:2] == ['ALTER DATABASE "shop" RENAME TO "shop__kept";', 'ALTER DATABASE "shop__side" RENAME TO "shop";']
+
+
+def test_a_swap_that_happened_is_not_repeated(engine: PostgresqlEngine, server: Server) -> None:
+    server.databases.append("shop__kept")
+    engine.swap("shop", "shop__side", "shop__kept")
+    assert server.said == ["SELECT datname FROM pg_database"]
+
+
+def test_a_swap_that_fails_opens_the_live_database_again(engine: PostgresqlEngine, server: Server) -> None:
+    server.databases.append("shop__side")
+    answer = server.answer
+
+    def refuse(sql: str) -> str:
+        if "RENAME" in sql:
+            raise RollbackError("being accessed by other users")
+        return answer(sql)
+
+    server.answer = refuse  # type: ignore[method-assign]
+    with pytest.raises(RollbackError, match="being accessed") as caught:
+        engine.swap("shop", "shop__side", "shop__kept")
+    assert caught.value.facts == {"untouched": True}
+    assert server.said[-1].startswith('ALTER DATABASE "shop" ALLOW_CONNECTIONS true;')
+
+
+def test_a_swap_whose_answer_was_lost_counts_when_it_happened(engine: PostgresqlEngine, server: Server) -> None:
+    server.databases.append("shop__side")
+    answer = server.answer
+
+    def lose(sql: str) -> str:
+        if "RENAME" in sql:
+            server.databases = ["shop", "shop__kept"]
+            raise RollbackError("connection to server was lost")
+        return answer(sql)
+
+    server.answer = lose  # type: ignore[method-assign]
+    engine.swap("shop", "shop__side", "shop__kept")
+
+
+def test_databases_that_are_not_there_cannot_change_places(engine: PostgresqlEngine) -> None:
+    with pytest.raises(RollbackError, match="cannot take the place of shop"):
+        engine.swap("shop", "shop__side", "shop__kept")
+
+
+def test_single_tables_are_refused(engine: PostgresqlEngine) -> None:
+    with pytest.raises(RollbackError, match="cannot be restored"):
+        engine.orphans("shop", "shop__side", ["users"])
+
+
+def test_a_database_is_dropped_with_its_sessions(engine: PostgresqlEngine, server: Server) -> None:
+    engine.drop("shop__side")
+    assert server.said == ['DROP DATABASE "shop__side" WITH (FORCE)']
