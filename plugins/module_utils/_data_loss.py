@@ -234,7 +234,8 @@ def _by_time(engine: Engine, loss: Loss, live: Table, since: float | None, sourc
         if not loss.reasons:
             loss.reasons.append("Without another database, or a timestamp column and since, it cannot be told which rows are new.")
         return {}
-    condition = engine.since(live.columns[loss.wish.timestamp], since)
+    column = live.columns.get(loss.wish.timestamp)
+    condition = engine.since(column, since) if column else None
     if condition is None:
         loss.reasons.append(f"{loss.wish.timestamp} holds no points in time.")
         return {}

@@ -54,7 +54,12 @@ class PostgresqlSource:
             migrations = _migrations(session, found.tables.get(self.migrations_table))
             if found.tables:
                 session.say(found.counting())
-            size = self._dump(snapshot, output, zstd, timeout)
+            try:
+                size = self._dump(snapshot, output, zstd, timeout)
+            except RollbackError as error:
+                if found.tables and "snapshot" in error.message:
+                    session.hear()  # what fails for want of the session's snapshot is an echo of why the session ended
+                raise
             rows = found.counted(session.hear()) if found.tables else {}
         return {
             **found.objects,

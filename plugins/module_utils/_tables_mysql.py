@@ -9,13 +9,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
-import os
 import re
-import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
 from . import _database_mysql
+from ._answers import answered
 from ._database_mysql import quoted_name, quoted_text
 from ._errors import CommandError, RollbackError
 from ._salvage_sql import END, Translation
@@ -158,7 +157,7 @@ class MysqlTables(ColumnByColumn):
         return f"{_exactly(name)} <=> {_exactly(f'DEFAULT({name})')}"
 
     def total(self, expression: str) -> str:
-        return f"SUM({expression})"
+        return f"COALESCE(SUM({expression}), 0)"
 
     def since(self, column: Column, seconds: float) -> str | None:
         type_ = column.type.partition("(")[0].partition(" ")[0]
@@ -175,11 +174,10 @@ class MysqlTables(ColumnByColumn):
         script = _SESSION.format(timeout=timeout) + "".join(f"{_statement(n, question)};\n" for n, question in enumerate(questions))
         rows = Lines(lambda line: _hand_on(questions, line))
         with (
-            open(os.devnull, "wb") as nowhere,
             _database_mysql.in_memory("lastgood-questions", script) as source,
             self._client(f"--execute=source {source}", "--quick") as client,
         ):
-            self.runner.pipeline([client], output=nowhere.fileno(), watch=rows.feed, timeout=timeout)
+            answered(self.runner, [client], rows.feed, timeout)
         rows.end()
 
     def literal(self, column: Column, value: t.Any) -> str:
@@ -215,13 +213,9 @@ class MysqlTables(ColumnByColumn):
         head += [f"INSERT IGNORE INTO lastgood_guard VALUES ({quoted_text(name)});" for name, _source in guards]
         tail = ["START TRANSACTION;", *(f"{text};" for text in texts), "COMMIT;" if apply else "ROLLBACK;", ""]
         translation = Translation(self, {load.table.name: load for load in loads}, head, tail)
-        with _database_mysql.in_memory("lastgood-end", END) as end, tempfile.TemporaryFile() as answers:
+        with _database_mysql.in_memory("lastgood-end", END) as end, self._client() as client:
             feed = ["cat", "--", *(load.path for load in loads), end]
-            with self._client() as client:
-                self.runner.pipeline([feed, client], output=answers.fileno(), watch=translation.feed, timeout=timeout)
-            answers.seek(0)
-            while chunk := answers.read(1 << 20):
-                rows.feed(chunk)
+            answered(self.runner, [feed, client], rows.feed, timeout, translation.feed)
         rows.end()
 
     @contextlib.contextmanager

@@ -9,14 +9,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
-import os
 import re
-import tempfile
-import threading
 import typing as t
 from dataclasses import dataclass, field
 
 from . import _database_postgresql
+from ._answers import answered
 from ._command import elevated
 from ._database_mysql import in_memory
 from ._database_postgresql import quoted_name, quoted_text
@@ -218,13 +216,9 @@ class PostgresqlTables:
         tail = [*analyzed, *(f"{text};" for text in texts), "COMMIT;" if apply else "ROLLBACK;", ""]
         translation = Translation(self, {load.table.name: load for load in loads}, head, tail)
         rows = Lines(lambda line: _hand_on(questions, line))
-        with in_memory("lastgood-end", END) as end, tempfile.TemporaryFile() as answers:
+        with in_memory("lastgood-end", END) as end, self._client(self.credentials) as client:
             feed = ["cat", "--", *(load.path for load in loads), end]
-            with self._client(self.credentials) as client:
-                self.runner.pipeline([feed, client], output=answers.fileno(), watch=translation.feed, timeout=timeout)
-            answers.seek(0)
-            while chunk := answers.read(1 << 20):
-                rows.feed(chunk)
+            answered(self.runner, [feed, client], rows.feed, timeout, translation.feed)
         rows.end()
 
     def _copied(self, table: Table, used: str) -> list[str]:
@@ -246,17 +240,8 @@ class PostgresqlTables:
     def _run(self, before: list[list[str]], script: str, questions: t.Sequence[Question], timeout: float) -> None:
         """Let a client do what a script says, and hand its answers on while it does."""
         rows = Lines(lambda line: _hand_on(questions, line))
-        source, sink = os.pipe()
-        with (
-            in_memory("lastgood-questions", script) as path,
-            self._client(self.credentials) as client,
-            _Reader(source, rows.feed) as reader,
-        ):
-            try:
-                self.runner.pipeline([["cat", "--", path], *before, client], output=sink, timeout=timeout)
-            finally:
-                os.close(sink)
-            reader.finish()
+        with in_memory("lastgood-questions", script) as path, self._client(self.credentials) as client:
+            answered(self.runner, [["cat", "--", path], *before, client], rows.feed, timeout)
         rows.end()
 
     @contextlib.contextmanager
@@ -277,36 +262,6 @@ class PostgresqlTables:
                 yield elevated(argv, credentials.system_user, me=self.runner.me, environment={})
             except CommandError as error:
                 raise _database_postgresql.explained(error, credentials) from None
-
-
-class _Reader:
-    """Hands on what arrives in a pipe, beside what is being done."""
-
-    def __init__(self, source: int, take: t.Callable[[bytes], object]) -> None:
-        self._source, self._take = source, take
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._read, daemon=True)
-
-    def __enter__(self) -> _Reader:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_failure: object) -> None:
-        self._thread.join()
-        os.close(self._source)
-
-    def finish(self) -> None:
-        self._thread.join()
-        if self._failure:
-            raise self._failure
-
-    def _read(self) -> None:
-        while chunk := os.read(self._source, 1 << 17):
-            try:
-                if self._failure is None:
-                    self._take(chunk)
-            except Exception as failure:
-                self._failure = failure
 
 
 def _hand_on(questions: t.Sequence[Question], line: bytes) -> None:

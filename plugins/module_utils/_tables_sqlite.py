@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime
 import json
 import os
-import tempfile
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ._answers import answered
 from ._command import elevated
+from ._database_mysql import in_memory
 from ._errors import CommandError, RollbackError
 from ._tables import BINARY, LIVE, NUMBER, OTHER, SIDE, TEXT, TIME, Column, ColumnByColumn, Lines, Load, Question, Reference, Table, Value
 
@@ -33,7 +33,10 @@ def opened(path):
 def quoted(name):
     return '"' + name.replace('"', '""') + '"'
 
-live, side = sys.argv[1:3]
+def plain(value):
+    return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+live, side = sys.argv[1:]
 base = opened(live)
 if side:
     base.execute("ATTACH ? AS side", ("file:" + urllib.parse.quote(side) + "?mode=ro",))
@@ -62,12 +65,9 @@ print(json.dumps([described("main"), described("side") if side else {}]))
 _READ = (
     _OPEN
     + """
-def plain(value):
-    return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
-
 base.execute("PRAGMA query_only = 1")
 base.execute("BEGIN")
-for number, statement in enumerate(sys.argv[3:]):
+for number, statement in enumerate(json.loads(sys.stdin.buffer.readline())):
     for row in base.execute(statement):
         print(json.dumps([number, *map(plain, row)]))
 """
@@ -75,7 +75,7 @@ for number, statement in enumerate(sys.argv[3:]):
 _REPLAY = (
     _OPEN
     + """
-plan = json.loads(sys.argv[3])
+plan = json.loads(sys.stdin.buffer.readline())
 counts, load = {}, None
 base.execute("PRAGMA foreign_keys = 1")
 base.execute("BEGIN IMMEDIATE")
@@ -95,7 +95,7 @@ if any(counts.values()) or len(counts) != len(plan["loads"]):
     sys.exit("there are not as many rows as were saved")
 for number, statement in plan["steps"]:
     for row in base.execute(statement):
-        print(json.dumps([number, *({"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value for value in row)]))
+        print(json.dumps([number, *map(plain, row)]))
 for name, statement in plan["guards"]:
     if base.execute(statement).fetchone():
         sys.exit("rows of " + name + " refer to rows that are neither in the database nor among those that were saved")
@@ -153,7 +153,7 @@ class SqliteTables(ColumnByColumn):
         return f"l.{self.name(column.name)} COLLATE BINARY IS ({column.default or 'NULL'})"
 
     def total(self, expression: str) -> str:
-        return f"SUM({expression})"
+        return f"COALESCE(SUM({expression}), 0)"
 
     def since(self, column: Column, seconds: float) -> str | None:
         """Whatever SQLite understands as a time; what it does not is NULL, like a time that is missing."""
@@ -164,10 +164,7 @@ class SqliteTables(ColumnByColumn):
     def read(self, questions: t.Sequence[Question], timeout: float) -> None:
         """Ask everything in one transaction; rows are handed on as they arrive."""
         statements = [_statement(question) for question in questions]
-        answers = Lines(lambda line: _hand_on(questions, line))
-        with open(os.devnull, "wb") as nowhere, self._explaining():
-            self.runner.pipeline([self._elevated(_READ, *statements)], output=nowhere.fileno(), watch=answers.feed, timeout=timeout)
-        answers.end()
+        self._run(_READ, statements, [], questions, timeout)
 
     def overwriting(self, load: Load, matches: str, differ: str) -> str:
         names = [self.name(column.name) for column in load.columns]
@@ -192,13 +189,17 @@ class SqliteTables(ColumnByColumn):
             "guards": [(name, f"SELECT 1 {source} LIMIT 1") for name, source in guards],
             "apply": apply,
         }
-        feed = ["cat", "--", *(load.path for load in loads)]
+        self._run(_REPLAY, plan, [load.path for load in loads], questions, timeout)
+
+    def _run(self, program: str, plan: t.Any, files: list[str], questions: t.Sequence[Question], timeout: float) -> None:
+        """Let a program of the owner do what a plan says with what is in files, and hand its answers on."""
+        argv = elevated(self._program(program), self.user, me=self.runner.me, environment={})
         answers = Lines(lambda line: _hand_on(questions, line))
-        with tempfile.TemporaryFile() as output, self._explaining():
-            self.runner.pipeline([feed, self._elevated(_REPLAY, json.dumps(plan))], output=output.fileno(), timeout=timeout)
-            output.seek(0)
-            while chunk := output.read(1 << 20):
-                answers.feed(chunk)
+        with in_memory("lastgood-plan", json.dumps(plan) + "\n") as path:
+            try:
+                answered(self.runner, [["cat", "--", path, *files], argv], answers.feed, timeout)
+            except CommandError as error:
+                raise self.explained(error.stderr) from None
         answers.end()
 
     def _plan(self, load: Load) -> dict[str, t.Any]:
@@ -211,22 +212,12 @@ class SqliteTables(ColumnByColumn):
             "rows": load.rows,
         }
 
-    @contextlib.contextmanager
-    def _explaining(self) -> t.Iterator[None]:
-        try:
-            yield
-        except CommandError as error:
-            raise self.explained(error.stderr) from None
-
-    def _elevated(self, text: str, *more: str) -> list[str]:
-        return elevated(self._program(text, *more), self.user, me=self.runner.me, environment={})
-
     def explained(self, told: str) -> RollbackError:
         why = (told.strip().splitlines() or ["it took too long"])[-1]
         return RollbackError(f"The SQLite database {self.database} could not be used: {why.rstrip('.')}.")
 
-    def _program(self, text: str, *more: str) -> list[str]:
-        return [self.runner.path("python3"), "-c", text, self.database, self.side or "", *more]
+    def _program(self, text: str) -> list[str]:
+        return [self.runner.path("python3"), "-c", text, self.database, self.side or ""]
 
 
 def _hand_on(questions: t.Sequence[Question], line: bytes) -> None:

@@ -16,6 +16,9 @@ description:
     the other one, so they would come back). Without O(side), by a column with the time of each row: new rows."
   - All numbers and all saved rows are of one moment, by one read-only transaction. The server does the comparing; saved rows are
     streamed. While a SQLite database that is not in WAL mode is being read, others cannot write to it.
+  - PostgreSQL sees one database at a time. There keys, numbers and a digest of each row of the other database are copied into temporary
+    tables of the session, which needs the privilege C(TEMPORARY) and some space. A table outside the schema C(public) has its schema in
+    front of its name.
   - Nothing is guessed. What cannot be determined is null, with the reason. A table without a key is only counted.
   - With O(directory), new and changed rows are saved there before they are lost, see RV(salvage). P(lastgood.rollback.data_salvage#module)
     puts them back.
@@ -36,6 +39,7 @@ attributes:
     details: With O(directory), each run saves the rows again.
 requirements:
   - mariadb or mysql (for O(engine=mysql))
+  - psql 11 or newer (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
 options:
   side:
@@ -223,7 +227,7 @@ def _result(losses: list[Loss], saved: str | None, wanted: bool) -> dict[str, t.
 
 _TABLE: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
-    "key": {"type": "list", "elements": "str", "default": []},
+    "key": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "timestamp": {"type": "str"},
     "sums": {"type": "list", "elements": "str", "default": []},
 }

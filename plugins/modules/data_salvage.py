@@ -16,6 +16,8 @@ description:
     by now is a conflict, and left unless O(conflicts=overwrite).
   - Before anything is done, each file is compared with the checksum in the manifest.
   - Rows that were deleted since the restore point came back with the restore. They are not deleted again.
+  - The rows go into temporary tables of the session first, which needs the privilege for those. PostgreSQL's counters for new keys are
+    moved behind the keys that were put back; other servers do that by themselves.
   - Triggers of the tables run for the rows that are put back, which is said in a warning.
 author:
   - lastgood contributors (@lastgood)
@@ -32,6 +34,7 @@ attributes:
     support: full
 requirements:
   - mariadb or mysql (for O(engine=mysql))
+  - psql 11 or newer (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
 options:
   salvage:

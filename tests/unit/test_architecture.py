@@ -93,5 +93,6 @@ def test_every_module_has_its_tests(path: pathlib.Path) -> None:
 
 def test_every_integration_target_is_run() -> None:
     targets = {path.name for path in (ROOT / "tests/integration/targets").glob("*") if not path.name.startswith("setup_")}
-    functions = [node for node in ast.parse((ROOT / "tests/integration/test_targets.py").read_text()).body if isinstance(node, ast.FunctionDef)]
-    assert {f"test_{name}" for name in targets} == {node.name for node in functions if node.name.startswith("test_")}
+    functions = ast.parse((ROOT / "tests/integration/test_targets.py").read_text()).body
+    tests = {node.name for node in functions if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    assert {f"test_{name}" for name in targets} == tests

@@ -82,13 +82,9 @@ class Server(Scripted):
         if watch is None:
             self.scripts.append(read.decode())
             os.write(output, answer)
-        elif stages[0][0] == "cat":
+        else:
             self.scripts.append(b"".join(watch(read[start : start + 7]) or b"" for start in range(0, len(read), 7)).decode())
             os.write(output, answer)
-        else:
-            self.scripts.append(read.decode())
-            for start in range(0, len(answer), 5):
-                watch(answer[start : start + 5])
 
 
 class Kept:

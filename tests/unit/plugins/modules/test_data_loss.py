@@ -134,6 +134,8 @@ def test_columns_are_added_up(run_module: RunModule, local: Local, bases: tuple[
     assert sums["made"] == {"new": None, "changed": None, "deleted": None}
     assert result["text"] == "orders: 2 new (amount 3.75), 1 changed (amount 1), 1 deleted (amount 20)."
     assert not result["changed"]
+    nothing = by_name(run_module("data_loss", arguments(bases, tables=[{"name": "users", "sums": ["id"]}])))["users"]["sums"]
+    assert nothing == {"id": {"new": "7", "changed": "0", "deleted": "0"}}
 
 
 def test_a_key_that_is_not_guaranteed_is_proven_first(

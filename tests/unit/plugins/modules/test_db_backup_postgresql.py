@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import typing as t
 
 import pytest
 from postgresql_server import Server
@@ -68,6 +69,21 @@ def test_a_session_that_ends_says_why(run_module: RunModule, server: Server, tmp
     server.complaint = "FATAL:  terminating connection due to administrator command"
     made = run_module("db_backup", {"directory": str(tmp_path), "environment_file": "/app/.env"})
     assert "no longer" in made["msg"]
+
+
+def test_a_session_that_ends_while_the_dump_begins_is_the_reason(
+    run_module: RunModule, server: Server, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.failures["pg_dump"] = Completed(("pg_dump",), 1, "", 'pg_dump: error: query failed: ERROR:  invalid snapshot identifier: "1"')
+    pipeline = server.pipeline
+
+    def end(*stages: t.Any, **more: t.Any) -> None:
+        server.complaint = "ERROR:  permission denied for table orders"
+        pipeline(*stages, **more)
+
+    monkeypatch.setattr(server, "pipeline", end)
+    made = run_module("db_backup", {"directory": str(tmp_path), "environment_file": "/app/.env"})
+    assert "permission denied for table orders" in made["msg"]
 
 
 def test_verifying_reads_the_whole_archive(run_module: RunModule, server: Server, tmp_path: pathlib.Path) -> None:

@@ -1,3 +1,4 @@
+#!/bin/sh
 # A project of Alembic whose revisions can go down, cannot, and stop in the middle.
 set -e
 cd /var/www/lastgood-alembic
