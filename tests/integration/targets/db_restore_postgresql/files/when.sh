@@ -1,4 +1,4 @@
-#!/bin/bash
+# shellcheck shell=bash
 # when.sh CONDITION ACTION: wait until the one command is true, then run the other.
 for _ in $(seq 6000); do
     if eval "$1" > /dev/null 2>&1; then

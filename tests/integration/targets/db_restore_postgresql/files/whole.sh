@@ -1,4 +1,4 @@
-#!/bin/bash
+# shellcheck shell=bash
 # Print one checksum of all that a database holds and has, but for its name and the words that pg_dump makes up anew each time.
 set -euo pipefail
 name=$1
