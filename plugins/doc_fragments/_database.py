@@ -30,8 +30,7 @@ options:
   login_user:
     description:
       - The database user, when there is no O(environment_file).
-      - Together with O(environment_file), where a module allows that, this user logs in instead of the application's; the file still
-        says which database on which server.
+      - Together with O(environment_file), this user logs in instead of the application's; the file still says which database on which server.
     type: str
   login_password:
     description: The password of O(login_user).

@@ -371,7 +371,7 @@ class Restore:
         return True
 
     def _returned(self) -> bool:
-        if self.stage == RETURNED:
+        if self.stage in (LOADING, PROVEN, RETURNED):  # what is live was never replaced, or is back
             return False
         lost = self.stage == SWAPPED and not self.engine.exists(self.record.facts["kept"])
         if lost or self.stage not in (SWAPPED, SWAPPING, RETURNING):

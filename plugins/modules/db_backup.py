@@ -261,7 +261,6 @@ _OPTIONS: dict[str, t.Any] = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec=_OPTIONS,
-        mutually_exclusive=[("environment_file", "login_user")],
         supports_check_mode=True,
     )
     conclude(module, _work)

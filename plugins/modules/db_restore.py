@@ -34,6 +34,7 @@ author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
   - lastgood.rollback._attributes
+  - lastgood.rollback._database
   - lastgood.rollback._journal
 attributes:
   check_mode:
@@ -59,40 +60,6 @@ options:
     default: beside
   backup:
     description: The manifest of the backup. Required for O(state=beside) and O(state=swapped).
-    type: path
-  environment_file:
-    description:
-      - The C(.env) file of a Laravel application on the host, which names the database and has its login
-        (C(DB_CONNECTION), C(DB_HOST), C(DB_PORT), C(DB_SOCKET), C(DB_DATABASE), C(DB_USERNAME), C(DB_PASSWORD), or C(DB_URL)).
-      - With O(login_user) too, the file names the database and the login is that of an administrator.
-    type: path
-  environment_user:
-    description: The user who may read O(environment_file), and who owns the SQLite database. Default is the user of the connection.
-    type: str
-  engine:
-    description: The kind of database; V(mysql) is MariaDB too. Default is what O(environment_file) says, else V(mysql).
-    type: str
-    choices: [mysql, postgresql, sqlite]
-  database:
-    description: The name of the live database, or the path of the SQLite file. Default is what O(environment_file) says.
-    type: str
-  login_user:
-    description: A database user who may create databases.
-    type: str
-  login_password:
-    description: The password of O(login_user).
-    type: str
-  login_host:
-    description: The database server's host. Default is what O(environment_file) says, else V(127.0.0.1).
-    type: str
-  login_port:
-    description: The database server's port. Default is what O(environment_file) says, else V(5432) for PostgreSQL and V(3306).
-    type: int
-  login_unix_socket:
-    description:
-      - The database server's socket, used instead of host and port. For PostgreSQL it is the folder that the socket is in.
-      - A PostgreSQL login by socket without a password is by the system's user (peer). The database's programs then run as the system user
-        O(login_user), such as V(postgres).
     type: path
   record:
     description:
@@ -222,33 +189,17 @@ record:
 
 import os
 import typing as t
-from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _database_credentials, _restore
+from ..module_utils import _restore
 from ..module_utils._command import Runner
-from ..module_utils._database_credentials import PORTS, Credentials
+from ..module_utils._database_credentials import LOGIN, Credentials, from_options
 from ..module_utils._errors import RollbackError
 from ..module_utils._restore_mysql import MysqlEngine
 from ..module_utils._restore_postgresql import PostgresqlEngine
 from ..module_utils._restore_sqlite import SqliteEngine
 from ..module_utils._wiring import JOURNAL, conclude
-
-
-def _credentials(options: dict[str, t.Any], runner: Runner) -> Credentials:
-    """The login from the application's environment file or from the options, which come first."""
-    if options["environment_file"]:
-        found = _database_credentials.from_dotenv(runner, options["environment_file"], options["environment_user"])
-        if options["engine"] and options["engine"] != found.engine:
-            raise RollbackError(f"The environment file is for {found.engine}, not for {options['engine']}.", state=_restore.UNTOUCHED)
-    else:
-        engine = options["engine"] or "mysql"
-        found = Credentials(engine=engine, host="127.0.0.1", port=PORTS.get(engine, 0))
-    if options["login_user"]:
-        found = replace(found, user=options["login_user"], password=options["login_password"] or "")
-    given = {"database": "database", "login_host": "host", "login_port": "port", "login_unix_socket": "socket"}
-    return replace(found, **{name: options[option] for option, name in given.items() if options[option]})
 
 
 def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials, record: _restore.Record) -> _restore.Engine:
@@ -266,12 +217,17 @@ def _record(options: dict[str, t.Any]) -> _restore.Record:
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
+    try:
+        return _restored(module, runner)
+    except RollbackError as error:
+        error.state = error.state or _restore.UNTOUCHED
+        error.facts["database_unchanged"] = error.state.startswith(_restore.UNTOUCHED)
+        raise
+
+
+def _restored(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
-    credentials = _credentials(options, runner)
-    if not credentials.database:
-        raise RollbackError(
-            "There is no database: neither the option database nor the environment file names one.", state=_restore.UNTOUCHED
-        )
+    credentials = from_options(options, runner)
     record = _record(options)
     wanted = _restore.Wanted(
         live=credentials.database,
@@ -292,17 +248,9 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 
 _OPTIONS: dict[str, t.Any] = {
     **JOURNAL,
+    **LOGIN,
     "state": {"type": "str", "choices": ["beside", "swapped", "returned", "released"], "default": "beside"},
     "backup": {"type": "path"},
-    "environment_file": {"type": "path"},
-    "environment_user": {"type": "str"},
-    "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"]},
-    "database": {"type": "str"},
-    "login_user": {"type": "str"},
-    "login_password": {"type": "str", "no_log": True},
-    "login_host": {"type": "str"},
-    "login_port": {"type": "int"},
-    "login_unix_socket": {"type": "path"},
     "record": {"type": "path"},
     "state_directory": {"type": "path", "default": "/var/lib/lastgood"},
     "application": {"type": "str"},
