@@ -310,6 +310,13 @@ def test_an_interrupted_swap_is_completed_by_the_same_call_or_returned(bench: Be
     assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}
 
 
+def test_what_was_never_swapped_is_returned_already(bench: Bench) -> None:
+    """Whoever takes a run back need not know how far it came."""
+    assert bench.reach("beside")
+    assert not bench.reach("returned")
+    assert bench.reach("swapped")
+
+
 def test_an_interrupted_swap_can_be_returned_at_once(bench: Bench) -> None:
     bench.engine.fails["swap"] = Killed()
     with pytest.raises(Killed):
