@@ -209,7 +209,7 @@ def _keys(source: MysqlSource, tables: t.Sequence[str]) -> dict[str, tuple[str, 
         " WHERE c.table_schema = DATABASE() AND s.index_name = 'PRIMARY' AND s.seq_in_index = 1"
         f" AND c.data_type IN ({kinds}) AND c.table_name IN ({names})"
     )
-    found = [(table, column) for table, column in _database_mysql.query(source.runner, source.credentials, sql)]
+    found = _database_mysql.query(source.runner, source.credentials, sql)
     sql = "".join(f"SELECT MIN({quoted_name(column)}), MAX({quoted_name(column)}) FROM {quoted_name(table)};\n" for table, column in found)
     ends = _database_mysql.query(source.runner, source.credentials, sql) if found else []
     return {table: (column, int(low), int(high)) for (table, column), (low, high) in zip(found, ends) if low != "NULL"}

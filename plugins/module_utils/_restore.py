@@ -53,40 +53,32 @@ class Engine(t.Protocol):
 
     def check(self, backup: Backup, side: str) -> None:
         """Refuse what cannot work: a backup from a newer server, missing privileges, impossible names, too little space. Changes nothing."""
-        ...
 
     def exists(self, database: str) -> bool: ...
 
     def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
         """Create the side database and fill it."""
-        ...
 
     def census(self, database: str) -> dict[str, t.Any]:
         """What a database holds, with keys of the manifest: tables with their rows, numbers of views, triggers and so on."""
-        ...
 
     def violations(self, database: str) -> list[str]:
         """Foreign keys and other constraints that do not hold, in words."""
-        ...
 
     def ask(self, database: str, sql: str) -> list[list[str]]:
         """The rows of one query that can change nothing, as text; NULL is the text NULL."""
-        ...
 
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         """Foreign keys that would not hold when only these tables came from incoming, in words; refuse tables that cannot be swapped alone."""
-        ...
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         """Let incoming become live and live become outgoing, or only these tables; called again after an interruption, it goes on.
 
         At any moment, live is the old or the new database, complete, once the call is repeated.
         """
-        ...
 
     def drop(self, database: str) -> None:
         """Remove a database that exists."""
-        ...
 
 
 class Record:

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # look.sh DATABASE: one line that tells everything in a database: the checksum of each table, and how everything is declared.
 set -euo pipefail
 ask() { mariadb --batch --skip-column-names --execute "$1" "$2"; }
