@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
+import shlex
 import typing as t
 
 import pytest
@@ -467,3 +469,106 @@ def test_a_checkout_is_needed(host: Host, plan: Plan, tmp_path: pathlib.Path) ->
 def test_a_checkout_of_somebody_else_s_is_refused(host: Host, local: Local, plan: Plan, app: Checkout) -> None:
     local.on("git * status *", rc=128, stderr="fatal: detected dubious ownership in repository")
     refused(plan(), "dubious ownership")
+
+
+# The database goes back, too
+
+
+def backed_up(host: Host, name: str = "b1", **more: t.Any) -> None:
+    """A backup of the application, made while v1.1.0 ran."""
+    (host.backups / f"{name}.sql.zst").write_bytes(b"12345")
+    manifest = {
+        "format_version": 1,
+        "id": name,
+        "file": f"{name}.sql.zst",
+        "bytes": 5,
+        "sha256": "0" * 64,
+        "engine": "mysql",
+        "database": "chom",
+        "application": "chom",
+        "application_version": "v1.1.0",
+        "started": "2026-11-22T01:00:00Z",
+        "finished": "2026-11-22T01:01:00Z",
+        "migrations": sorted(host.migrations),
+        **more,
+    }
+    (host.backups / f"{name}.manifest.json").write_text(json.dumps(manifest))
+
+
+def database_rollback(plan: Plan, **options: t.Any) -> dict[str, t.Any]:
+    return plan(None, severity="database", **{"migrations": "stop", "database": {"backup": "b1"}, **options})
+
+
+@requirement("CHOM-1.3-03", "CHOM-6.2-07")
+def test_with_a_database_the_code_stays_and_there_is_something_to_do(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    result = database_rollback(plan)
+    assert not result.get("failed"), result
+    assert (result["target"], result["to_commit"]) == ("v1.2.0", host.app.at("v1.2.0"))
+    assert not result["nothing_to_do"]
+    assert result["database"]["backup"]["id"] == "b1"
+    assert not result["database"]["of_running_version"]
+    assert result["budgets"]["total"] == 1800
+    assert result["command"] == "ansible-playbook playbooks/database_rollback.yml -e backup=b1"
+    assert "the code stays v1.2.0" in result["lastgood_text"]
+
+
+def test_another_backup_or_other_tables_are_another_plan(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    backed_up(host, "b2", sha256="1" * 64)
+    digests = {
+        database_rollback(plan, database=database)["digest"]
+        for database in ({"backup": "b1"}, {"backup": "b2"}, {"backup": "b1", "tables": ["users"]})
+    }
+    assert len(digests) == 3
+    before = database_rollback(plan)["digest"]
+    backed_up(host, sha256="2" * 64)
+    assert database_rollback(plan)["digest"] != before, "the file is not the one that was agreed to"
+
+
+def test_hostile_names_of_tables_stay_one_word_of_the_command(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    command = database_rollback(plan, database={"backup": "b1", "tables": ["a b; rm -rf /"]})["command"]
+    assert shlex.split(command)[-1] == "tables=a b; rm -rf /"
+
+
+def test_without_a_backup_that_was_named_nothing_begins(host: Host, plan: Plan) -> None:
+    refused(database_rollback(plan, database={}), "No backup was named", "holds no backup of this application")
+    backed_up(host)
+    refused(database_rollback(plan, database={}), "No backup was named", "b1 (v1.1.0, no label)")
+    refused(database_rollback(plan, database={"backup": "b9"}), "No backup fits backup b9")
+
+
+@requirement("CHOM-6.2-13", "CHOM-6.2-14")
+def test_a_backup_with_an_older_schema_needs_a_decision(host: Host, plan: Plan) -> None:
+    backed_up(host, migrations=sorted(host.migrations)[:-1])
+    newest = max(host.migrations)
+    refused(database_rollback(plan), f"it lacks {newest}")
+    result = database_rollback(plan, migrations="up")
+    assert result["migrations"]["up"] == [newest]
+    assert result["command"].endswith("-e backup=b1 -e migrations=up")
+
+
+def test_it_can_be_planned_while_the_live_database_is_gone(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    host.database = (1, "", "ERROR 1049 (42000): Unknown database 'chom'")
+    assert not database_rollback(plan).get("failed")
+    refused(database_rollback(plan, database={"backup": "b1", "tables": ["users"]}), "Unknown database")
+
+
+@requirement("CHOM-1.3-04")
+def test_the_whole_system_goes_to_a_target_and_to_a_backup(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    result = plan("v1.1.0", severity="full_system", database={"backup": "b1"})
+    assert (result["target"], result["restore_point"]) == ("v1.1.0", None)
+    assert result["command"] == "ansible-playbook playbooks/full_system_rollback.yml -e target=v1.1.0 -e backup=b1 -e migrations=keep"
+    assert "configuration: stays, since no restore point of the target holds it" in result["lastgood_text"]
+
+
+def test_a_database_rollback_that_is_over_says_nothing_about_versions(host: Host, plan: Plan) -> None:
+    commit = host.app.at("v1.2.0")
+    code = {"run": "r0", "outcome": "rolled_back", "target": "v1.2.0", "to_commit": commit}
+    host.last_run(severity="database", outcome="rolled_back", target="v1.2.0", from_commit=commit, to_commit=commit)
+    assert plan(None, severity="emergency")["target"] == "v1.1.0"
+    host.last_run(severity="database", outcome="rolled_back", target="v1.2.0", from_commit=commit, to_commit=commit, code=code)
+    assert plan(None, severity="emergency")["target"] == "v1.2.0", "the run before it had come from further ahead"
