@@ -113,7 +113,11 @@ def _verdict(report: dict[str, t.Any]) -> str:
 def _closing_lines(report: dict[str, t.Any], path: str) -> str:
     closed = report["closed_seconds"]
     shut = "" if closed is None else f" It was closed to users for {closed} s."
-    way = report["target"] if report["from_version"] == report["target"] else f"{report['from_version']} -> {report['target']}"
+    way = (
+        report["target"]
+        if report["database"] and report["from_version"] == report["target"]
+        else f"{report['from_version']} -> {report['target']}"
+    )
     budget = f" (budget {report['budget_seconds']} s)" if report["budget_seconds"] else ""
     return "\n".join(
         [

@@ -15,11 +15,11 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if plan["nothing_to_do"]:
         yield f"NOTHING TO DO: {plan['application']} runs {plan['target']} already ({plan['reason']})."
         return
-    if plan["from_commit"] == plan["to_commit"]:
+    if plan["severity"] == "database":
         yield f"{plan['application']}: the code stays {plan['target']} ({plan['to_commit'][:12]})"
     else:
         yield from _code(plan)
-    if plan["dependencies_change"] or plan["from_commit"] != plan["to_commit"]:
+    if plan["dependencies_change"] or plan["severity"] != "database":
         yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
     yield from _migrations(plan["migrations"])
     if plan["database"]:

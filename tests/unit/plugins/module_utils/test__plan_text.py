@@ -16,6 +16,7 @@ from ansible_collections.lastgood.rollback.plugins.module_utils import _plan_tex
 def plan() -> dict[str, t.Any]:
     return {
         "application": "chom",
+        "severity": "standard",
         "nothing_to_do": False,
         "from_version": "v1.2.4",
         "from_commit": "4" * 40,
