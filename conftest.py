@@ -62,7 +62,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def _session_name(session: pytest.Session) -> str:
     """The same for the same tests on the same core, so that a session replaces what its like had recorded."""
     where = [os.path.relpath(argument, ROOT) for argument in session.config.args]
-    words = "-".join([os.environ.get("MOLECULE_SCENARIO_NAME", ""), os.environ.get("CORE", ""), *where])
+    words = "-".join([os.environ.get("MOLECULE_SCENARIO_NAME", ""), os.environ.get("CORE", ""), session.config.option.keyword, *where])
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', words).strip('-')[:80]}-{zlib.crc32(words.encode()):08x}"
 
 

@@ -6,10 +6,11 @@ set -euo pipefail
 # shellcheck source=tests/tools/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-copy=$root/.cache/ansible_test/$1/ansible_collections/lastgood/rollback
+place=${ANSIBLE_TEST_COPY:-$1}
+copy=$root/.cache/ansible_test/$place/ansible_collections/lastgood/rollback
 mkdir -p .cache/ansible_test
-exec 9>".cache/ansible_test/$1.lock"
-flock 9 # one run at a time: they share the copy
+exec 9>".cache/ansible_test/$place.lock"
+flock 9 # one run at a time: they share the copy, unless ANSIBLE_TEST_COPY names another
 rm -rf "$copy"
 mkdir -p "$copy"
 git ls-files --cached --others --exclude-standard -z -- . ':!molecule' ':!tests/tools' ':!tests/benchmarks' ':!conftest.py' |

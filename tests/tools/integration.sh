@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# integration.sh [TARGET]: run the modules' integration targets on a real host; all of them, or the one that is named.
+# integration.sh [TARGET|application|databases]: run the modules' integration targets on real hosts; all of them, the one that is named,
+# or one half: those that need an application's host, or those that need database servers.
 # Ends with status 77, "skipped", where test hosts cannot be had.
 set -euo pipefail
 # shellcheck source=tests/tools/environment.sh
@@ -11,13 +12,27 @@ if ((EUID != 0)); then
 fi
 
 key=$HOME/.ansible/test/id_rsa # the one that ansible-test logs in with
+mkdir -p .cache "$(dirname "$key")"
+exec 9>.cache/integration.lock # the other half may need it at the same moment
+flock 9
 if [[ ! -f $key ]]; then
-    mkdir -p "$(dirname "$key")"
     ssh-keygen -q -t rsa -N '' -C lastgood-ansible-test -f "$key"
+fi
+exec 9>&-
+
+case ${1:-} in
+    '') chosen=(tests/integration/test_targets.py) ;;
+    application) chosen=(tests/integration/test_targets.py -k 'not postgresql') ;;
+    databases) chosen=(tests/integration/test_targets.py -k postgresql) ;;
+    *) chosen=("tests/integration/test_targets.py::test_$1") ;;
+esac
+if [[ ${1:-} == databases ]]; then
+    export ANSIBLE_TEST_COPY=databases # beside the other half
+    exec pytest --durations=0 --durations-min=1 -v "${chosen[@]}"
 fi
 
 host=molecule/shared/host/chomhost
 trap '"$host" destroy integration' EXIT
 INTEGRATION_HOST=$("$host" create --public-key "$key.pub" integration | python -c 'import json, sys; print(json.load(sys.stdin)["ip"])')
 export INTEGRATION_HOST
-pytest --durations=0 --durations-min=1 -v "tests/integration/test_targets.py${1:+::test_$1}"
+pytest --durations=0 --durations-min=1 -v "${chosen[@]}"

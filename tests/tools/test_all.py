@@ -23,7 +23,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 LOGS = ROOT / "build/logs"
 SKIPPED = 77
 STAGES = (  # of lanes that run side by side; molecule and faults measure time, so that nothing else runs with them
-    (("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity", "sanity newest"), ("integration",)),
+    (
+        ("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity", "sanity newest"),
+        ("integration application",),
+        ("integration databases",),
+    ),
     (("molecule", "faults --core"),),
 )
 
