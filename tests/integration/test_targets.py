@@ -169,12 +169,12 @@ def test_git_version_switch() -> None:
     run_target("git_version_switch")
 
 
-@requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017", "D-021")
+@requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017")
 def test_db_migration() -> None:
     run_target("db_migration")
 
 
-@requirement("CHOM-6.2-06", "D-005", "D-006", "D-026")
+@requirement("CHOM-6.2-10", "D-005", "D-006", "D-026")
 def test_db_restore() -> None:
     run_target("db_restore")
 

@@ -46,7 +46,7 @@ def make(directory: pathlib.Path, name: str, hour: str, **more: t.Any) -> None:
     (directory / f"{name}.manifest.json").write_text(json.dumps(manifest))
 
 
-@requirement("CHOM-6.2-06", "CHOM-6.2-07", "D-015")
+@requirement("CHOM-6.2-07", "D-015")
 def test_without_a_word_about_it_none_is_taken_and_the_newest_are_shown(application: dict[str, t.Any]) -> None:
     with pytest.raises(RollbackError, match="No backup was named") as refusal:
         _plan_database.choose(application, {"tables": []}, None)

@@ -137,7 +137,7 @@ def refused(bench: Bench, *args: t.Any, **more: t.Any) -> RollbackError:
     return caught.value
 
 
-@requirement("CHOM-6.2-06", "D-005", "D-026")
+@requirement("CHOM-6.2-10", "D-005", "D-026")
 def test_a_backup_is_proven_beside_the_live_database(bench: Bench) -> None:
     assert bench.reach("beside", assertions=["SELECT 1"])
     assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}

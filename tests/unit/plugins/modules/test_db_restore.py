@@ -54,7 +54,7 @@ def back_up(run_module: RunModule, live: pathlib.Path) -> None:
     assert not run_module("db_backup", login).get("failed")
 
 
-@requirement("CHOM-6.2-06", "D-005")
+@requirement("CHOM-6.2-10", "D-005")
 def test_there_and_back(run_module: RunModule, live: pathlib.Path) -> None:
     back_up(run_module, live)
     good = content(live)
