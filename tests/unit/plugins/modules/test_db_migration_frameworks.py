@@ -96,7 +96,6 @@ def migrate(run_module: t.Any, tmp_path: pathlib.Path) -> Migrate:
     return call
 
 
-@requirement("D-021")
 def test_goes_down_to_the_target_one_at_a_time(project: Project, migrate: Migrate) -> None:
     forecast = migrate(target="aaa", check=True)
     assert (forecast["changed"], forecast["down"], project.downgrades) == (True, ["ccc", "bbb"], [])
