@@ -76,7 +76,7 @@ SPOIL_THE_CONFIGURATION = (
     "sed -i s/^DB_PASSWORD=.*/DB_PASSWORD=wrong/ /var/www/chom/.env",
     "runuser -u www-data -- php /var/www/chom/artisan config:cache",
     f"sed -i s,php8.4-fpm.sock,none.sock, {SITE} && systemctl reload nginx.service",
-    f"sed -i 's/^pm = dynamic/pm = dynamite/' {POOL} && (systemctl restart php8.4-fpm.service || true)",
+    f"sed -i 's/^pm = dynamic/pm = dynamite/' {POOL} && ! systemctl restart php8.4-fpm.service",  # it must not come up
 )
 STOP_REPORTS = "systemctl stop chom-queue-reports.service"
 BREAK_ENV = "cp -p /var/www/chom/.env /root/good.env && sed -i 's/^{0}=.*/{0}=wrong/' /var/www/chom/.env"

@@ -141,6 +141,17 @@ class Configuration:
                 )
         return Goal(before, dict(change.files), f"what was there before the change {change.name}")
 
+    def take_back(self, name: str) -> None:
+        """A change that was interrupted is as if it had never begun: its files are again as it found them, whether they were valid or not."""
+        change = _configuration_kept.interrupted(self.folder, name)
+        if change is None:
+            return
+        goal = self.of_change(change)
+        for path, file in self._files.look(goal.about).items():
+            if file.text != goal.texts[path]:
+                self._files.put(file, goal.texts[path])
+        _configuration_kept.settle(change, "reverted")
+
     # What that means
 
     def step_to(self, goal: Goal) -> Step:
@@ -215,6 +226,8 @@ def restore(runner: Runner, application: Application, options: t.Mapping[str, t.
     """Take files back to a restore point, or give single settings other values."""
     configuration = Configuration(runner, application)
     running = _running(runner, application)
+    if options["change"] and not check_mode:
+        configuration.take_back(options["change"])
     if options["keys"]:
         goal = configuration.of_keys(options["keys"])
     else:

@@ -56,7 +56,10 @@ class Change:
 def begin(folder: Folder, name: str, files: t.Mapping[str, File], wanted: t.Mapping[str, str | None]) -> Change:
     """Keep what is about to be replaced; nothing may be touched before this is on disk."""
     place = _place(folder, name)
-    if os.path.lexists(place):
+    record = read_json(os.path.join(place, _RECORD))
+    if record is None or record["state"] == "reverted":
+        shutil.rmtree(place, ignore_errors=True)  # of an attempt that had not touched anything, or that was put back
+    else:
         raise RollbackError(
             f"There is a change of the configuration named {name} already.", next_command="state: reverted, or another name"
         )
@@ -68,8 +71,8 @@ def begin(folder: Folder, name: str, files: t.Mapping[str, File], wanted: t.Mapp
             about[path] = {
                 **{key: getattr(file, key) for key in ("mode", "owner", "group")},
                 "stored": f"{number:03d}",
-                "before": None if file.text is None else digest(file.text),
-                "after": None if text is None else digest(text),
+                "before": _digest(file.text),
+                "after": _digest(text),
             }
             if file.text is not None:
                 write_new(os.path.join(place, f"{number:03d}"), file.text)
@@ -82,9 +85,19 @@ def begin(folder: Folder, name: str, files: t.Mapping[str, File], wanted: t.Mapp
     return change
 
 
+def _digest(text: str | None) -> str | None:
+    return None if text is None else digest(text)
+
+
 def settle(change: Change, state: str) -> None:
     """Record what has become of a change."""
     write_json(os.path.join(change.place, _RECORD), {"state": state, "at": utc(), "files": change.files})
+
+
+def interrupted(folder: Folder, name: str) -> Change | None:
+    """The change of that name, when it was begun and never came to an end."""
+    record = read_json(os.path.join(_place(folder, name), _RECORD))
+    return find(folder, name) if record is not None and record["state"] == "begun" else None
 
 
 def find(folder: Folder, name: str) -> Change:
@@ -92,7 +105,9 @@ def find(folder: Folder, name: str) -> Change:
     record = read_json(os.path.join(place, _RECORD))
     if record is None:
         raise RollbackError(
-            f"No change of the configuration named {name} is kept on this host.", next_command=f"ls {os.path.dirname(place)}"
+            f"No change of the configuration named {name} is kept on this host.",
+            next_command=f"ls {os.path.dirname(place)}",
+            facts={"unknown_change": True},
         )
     return Change(name, place, record["state"], record["files"])
 

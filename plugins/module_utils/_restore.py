@@ -200,7 +200,7 @@ class Restore:
     def _beside(self) -> bool:
         self._open_backup()
         same = self._is_of_this_backup()
-        if self.stage == SWAPPED and same:
+        if self.stage in (SWAPPING, SWAPPED) and same:  # it was proven before; asking for the swap again completes it
             return False
         self._refuse_unless_free(same)
         if self.stage == PROVEN and same and self.engine.exists(self.side):
@@ -226,7 +226,7 @@ class Restore:
             raise RollbackError(
                 f"A swap of {self.wanted.live} was interrupted.",
                 state="Some of its triggers, views or programs may be missing until it is completed.",
-                next_command=f"run db_restore with state: {word}",
+                next_command=f"ansible-playbook playbooks/resume.yml, or db_restore with state: {word}",
             )
         if self.stage == SWAPPED and not same:
             raise self._in_the_way("is live")

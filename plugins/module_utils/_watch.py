@@ -31,7 +31,16 @@ if t.TYPE_CHECKING:
 
 REOPENED = "dead-man timer reopened"
 _PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
-_TOUCHED = ("git_version_switch switched", "db_migration down", "db_migration up")
+# After these, and no others, code, data and configuration are as they were.
+_HARMLESS = {
+    "data_loss",
+    "db_backup",
+    "db_restore beside",
+    "git_version_switch prepared",
+    "laravel_maintenance down",
+    "service_group stopped",
+    REOPENED,
+}
 
 Orders = t.Mapping[str, t.Any]
 
@@ -112,8 +121,7 @@ def _obstacle(folder: Folder, runner: Runner, run: str, orders: Orders) -> str |
     found = _journal.read(folder.run(run))
     if found is None or found.broken:
         return f"the journal is damaged: {found.broken if found else 'it is missing'}"
-    steps = {str(entry.get("step")) for entry in found.entries}
-    touched = sorted(steps.intersection(_TOUCHED))
+    touched = sorted({str(entry["step"]) for entry in found.entries if entry.get("step")} - _HARMLESS)
     if touched:
         return f"the run had begun: {', '.join(touched)}"
     return _was_closed(runner, found.entries, orders)

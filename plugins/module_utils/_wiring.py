@@ -38,6 +38,7 @@ _RECORDED = (
     "passed",
     "code_unchanged",
     "schema_unchanged",
+    "database_unchanged",
     "side",
     "kept",
 )

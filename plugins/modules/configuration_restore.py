@@ -62,6 +62,7 @@ options:
   change:
     description:
       - Name under which what is replaced is kept; letters, digits, C(_) and C(-). When it is left out one is made.
+      - A change of that name that was interrupted is put back first, so that all of it is done and tested as one.
       - Required for O(state=reverted).
     type: str
 """

@@ -157,6 +157,9 @@ INTENT = {"event": "intent", "at": "now", "process": {"id": 2**22 + 1, "began": 
     [
         ([CLOSED, {**INTENT, "step": "git_version_switch switched"}], "the run had begun: git_version_switch switched"),
         ([CLOSED, {**INTENT, "step": "db_migration down"}], "the run had begun: db_migration down"),
+        ([CLOSED, {**INTENT, "step": "db_restore swapped"}], "the run had begun: db_restore swapped"),
+        ([CLOSED, {**INTENT, "step": "configuration_restore restored"}], "the run had begun: configuration_restore restored"),
+        ([CLOSED, {**INTENT, "step": "something that came later"}], "the run had begun: something that came later"),
         ([{**CLOSED, "facts": {"was_down": True}}], "closed before the run already"),
         ([{**CLOSED, "facts": {}}], "closed before the run already"),
         ([{**INTENT, "step": "laravel_maintenance down"}], "closing the site was interrupted"),

@@ -170,7 +170,9 @@ def test_what_was_replaced_can_be_put_back(machine: Machine) -> None:
     assert machine.call(state="reverted", change="run-1")["changed"]
     assert machine.texts() == spoiled
     assert not machine.call(state="reverted", change="run-1")["changed"]
-    assert "No change of the configuration named" in machine.call(state="reverted", change="run-2")["msg"]
+    unknown = machine.call(state="reverted", change="run-2")
+    assert "No change of the configuration named" in unknown["msg"]
+    assert unknown["unknown_change"]
     kept = [path for path in (machine.host.state / "chom/configuration").rglob("*") if path.is_file()]
     assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
 
@@ -206,6 +208,26 @@ def test_killed_anywhere_it_can_be_put_back(machine: Machine, command: str) -> N
         machine.call(restore_point="last_good", change="run-1")
     machine.local.rules.pop(0)
     machine.call(state="reverted", change="run-1")
+    assert machine.texts() == spoiled
+
+
+@pytest.mark.parametrize("command", ["tee *.www.conf.lastgood", "mv * */pool.d/www.conf", "*php-fpm* --test *"])
+def test_killed_anywhere_it_can_be_gone_on_with_under_its_name(machine: Machine, command: str) -> None:
+    """All of it is done and tested as one, and the way back leads to where the first attempt began."""
+    good = machine.texts()
+    machine.point()
+    machine.spoil()
+    machine.pool.write_text("[www]\npm = static\n")
+    spoiled = machine.texts()
+    machine.local.kill_at(command)
+    with pytest.raises(Killed):
+        machine.call(restore_point="last_good", change="run-1")
+    machine.local.rules.pop(0)
+    result = machine.call(restore_point="last_good", change="run-1")
+    assert machine.texts() == good
+    assert result["reload"] == ["nginx.service"]
+    assert {test["by"] for test in result["tests"]} == {"nginx", "PHP-FPM"}
+    assert machine.call(state="reverted", change="run-1")["changed"]
     assert machine.texts() == spoiled
 
 
