@@ -21,9 +21,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         wanted = self._task.args
         plan, given = wanted["plan"], str(wanted.get("given") or "")
-        text = "\n".join([*_lines(wanted), f"digest of this plan: {plan['digest'][:_LONG_ENOUGH]}"])
+        text = "\n".join([*_lines(wanted), f"digest of what is to be agreed to: {plan['approval'][:_LONG_ENOUGH]}"])
         shown = {"changed": False, "lastgood_text": text, "msg": text, "_ansible_verbose_always": True}
-        if self._task.check_mode or (len(given) >= _LONG_ENOUGH and plan["digest"].startswith(given)):
+        if self._task.check_mode or (len(given) >= _LONG_ENOUGH and plan["approval"].startswith(given)):
             return shown
         why = f"The approval {given!r} is for another plan" if given else "Nobody agreed to this plan yet"
         reason = f"{why}. This takes data away that came after the backup:\n{text}"
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
             "reason": reason,
             "lastgood_text": "",
             "state": wanted["state"],
-            "next_command": f"{wanted['command']} -e approve={plan['digest'][:_LONG_ENOUGH]}",
+            "next_command": f"{wanted['command']} -e approve={plan['approval'][:_LONG_ENOUGH]}",
         }
 
 

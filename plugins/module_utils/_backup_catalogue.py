@@ -63,6 +63,17 @@ def one(manifest: str, now: float) -> Entry:
         raise RollbackError(f"{manifest} is not the manifest of a backup: {reason}.") from None
 
 
+def fitting(backups: t.Iterable[Entry], before: str | None, **same: str | None) -> list[Entry]:
+    """Those that were finished before a moment and whose manifests say the same; what is not given does not matter."""
+    until = moment(before) if before else None
+    wanted = {name: value for name, value in same.items() if value is not None}
+    return [
+        backup
+        for backup in backups
+        if (until is None or moment(backup["finished"]) < until) and all(backup.get(name) == value for name, value in wanted.items())
+    ]
+
+
 def moment(text: str) -> datetime.datetime:
     """An ISO 8601 time that says its time zone."""
     try:

@@ -35,6 +35,7 @@ if t.TYPE_CHECKING:
 LAST_GOOD = "last_good"
 _MEBIBYTE = 1024 * 1024
 _SPACE = 200 * _MEBIBYTE
+_TAKEN_AWAY = ("application", "severity", "from_commit", "to_commit", "migrations", "restore_point", "database")
 _OF_CODE = ("run", "outcome", "closed", "severity", "target", "to_commit", "from_version", "from_commit", "origin")
 
 
@@ -98,7 +99,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     database, point = None, snapshot_of(folder, commit) if request.severity == "full_system" else None
     if request.database is not None:
         names = _names_of_version(repository, running.commit, running.commit)
-        database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup")))
+        database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup"), read_ledger(folder.root)))
     migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
     units = _check_host(runner, request, repository, switch, findings) if switch.needed or pending or database else {}
@@ -129,6 +130,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     if database:
         covers["restore_point"] = plan["restore_point"]
         covers["database"] = {"backup": database["backup"]["id"], "sha256": database["backup"]["sha256"], "tables": database["tables"]}
+        plan["approval"] = digest_of({name: covers[name] for name in _TAKEN_AWAY})
         plan["command"] = _command(request, plan)
         plan["code"] = {name: (last or {}).get(name) for name in _OF_CODE} if last and request.severity == "database" else {}
     return {**plan, "covers": covers, "digest": digest_of(covers)}
@@ -140,8 +142,9 @@ def _about_versions(last: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     return (last or {}).get("code") or None if kind == CONFIGURATION or (kind == "database" and not unfinished(last)) else last
 
 
-def _backup(request: Request, names: t.Collection[str], recorded: str | None) -> dict[str, t.Any]:
+def _backup(request: Request, names: t.Collection[str], recorded: str | None, ledger: Ledger) -> dict[str, t.Any]:
     """Which backup, and what speaks against it."""
+    from ._backup_catalogue import taken_after_bad
     from ._plan_database import choose, compare  # only where it is used: an emergency does not wait for it
 
     wanted = request.database or {}
@@ -152,6 +155,7 @@ def _backup(request: Request, names: t.Collection[str], recorded: str | None) ->
         "tables": tables,
         "compare": compare(tables, request.application["database"]["loss"]),
         "of_running_version": backup["application_version"] in names,
+        "taken_after_bad": taken_after_bad(backup, ledger.points),
     }
 
 

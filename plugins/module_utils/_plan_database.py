@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ._backup_catalogue import moment, read
+from ._backup_catalogue import fitting, read
 from ._errors import RollbackError
 from ._migrations import Applied, not_applied, unknown_to
 
@@ -46,18 +46,17 @@ def choose(application: t.Mapping[str, t.Any], wanted: Wanted, recorded: str | N
         described = {"backup": recorded}
     if not described:
         raise RollbackError(f"No backup was named. {_offered(directory, backups)}", next_command=_again(backups))
-    fitting = [backup for backup in backups if _fits(backup, described)]
-    if not fitting:
+    found = fitting(
+        backups,
+        described.get("before"),
+        id=described.get("backup"),
+        application_version=described.get("version"),
+        label=described.get("label"),
+    )
+    if not found:
         said = ", ".join(f"{name} {value}" for name, value in described.items())
         raise RollbackError(f"No backup fits {said}. {_offered(directory, backups)}", next_command=_again(backups))
-    return {name: fitting[0].get(name) for name in _FACTS}
-
-
-def _fits(backup: Entry, described: Wanted) -> bool:
-    if "before" in described and moment(backup["finished"]) >= moment(str(described["before"])):
-        return False
-    same = {"backup": "id", "version": "application_version", "label": "label"}
-    return all(backup.get(same[name]) == value for name, value in described.items() if name in same)
+    return {name: found[0].get(name) for name in _FACTS}
 
 
 def _offered(directory: str, backups: t.Sequence[Entry]) -> str:
@@ -120,6 +119,9 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     yield f"backup made while {backup['application_version'] or 'a version that it does not name'} ran; label: {backup['label'] or 'none'}"
     if found["of_running_version"]:
         yield f"WARNING: the backup was made while {plan['from_version']}, the version that runs now, was running already"
+    if found["taken_after_bad"]:
+        bad = found["taken_after_bad"]
+        yield f"WARNING: the backup was begun while {bad['version']} ran, which is bad: {bad['reason'] or 'no reason was given'}"
     yield "the database that is replaced is kept beside the restored one until it is released"
     if plan["severity"] == "full_system":
         point = plan["restore_point"]

@@ -236,7 +236,7 @@ class Restore:
         return RollbackError(
             f"An earlier restore of {self.wanted.live}, from {name}, {what}.",
             state=UNTOUCHED,
-            next_command="run db_restore with state: returned, or with state: released when what it keeps is no longer needed",
+            next_command="ansible-playbook playbooks/database_release.yml, or db_restore with state: released, when what it keeps is not needed",
         )
 
     def _open_backup(self) -> None:

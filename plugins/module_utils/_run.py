@@ -320,11 +320,12 @@ def left_over(folder: Folder) -> str | None:
         return None
     last = read_json(folder.last_run) or {}
     goes_on = last.get("run") == run and "closed" not in last
+    ended = "closed" in (read_json(folder.record(run)) or {})
     try:
         recent = time.time() - os.stat(folder.lock).st_mtime < _OPENING_SECONDS
     except FileNotFoundError:
         return None
-    return None if goes_on or recent or _began_a_step(folder, run, last) else run
+    return None if goes_on or recent or (not ended and _began_a_step(folder, run, last)) else run
 
 
 def _began_a_step(folder: Folder, run: str, last: t.Mapping[str, t.Any]) -> bool:
@@ -357,11 +358,15 @@ def opened(folder: Folder, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         make_private(folder.evidence(facts["run"]))
     except OSError as error:
         raise RollbackError(f"{folder.run(facts['run'])} cannot be created: {error.strerror}.") from error
-    record = {**facts, "opened": utc(), "outcome": "interrupted"}
+    record = {**facts, "opened": utc(), "outcome": "interrupted", "preceded_by": _without_history(read_json(folder.last_run))}
     _journal.create(folder.run(facts["run"]), {"event": "opened", "at": record["opened"], "facts": dict(facts)})
     write_json(folder.record(facts["run"]), record)
     write_json(folder.last_run, record)
     return record
+
+
+def _without_history(last: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+    return None if last is None else {name: value for name, value in last.items() if name != "preceded_by"}
 
 
 def timer_at_work(folder: Folder, run: str) -> bool:
@@ -389,8 +394,19 @@ def closed(folder: Folder, run: str, outcome: str, detail: t.Mapping[str, t.Any]
             record["journal_problem"] = error.message
         write_json(folder.record(run), record)
     if (read_json(folder.last_run) or {}).get("run") == run:
-        write_json(folder.last_run, record)
+        _set_last_run(folder, record)
     return record
+
+
+def _set_last_run(folder: Folder, record: dict[str, t.Any]) -> None:
+    """What the next run, resume or undo goes by; one that was refused changed nothing, so what counts is the run before it."""
+    before = record.get("preceded_by")
+    if record["outcome"] != "refused":
+        write_json(folder.last_run, record)
+    elif before:
+        write_json(folder.last_run, before)
+    else:
+        os.unlink(folder.last_run)
 
 
 def abandoned(folder: Folder, run: str, detail: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

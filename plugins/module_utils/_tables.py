@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import abc
 import typing as t
 from dataclasses import dataclass, field
 
@@ -100,18 +101,18 @@ def numbered(steps: t.Sequence[Question | str], statement: t.Callable[[int, Ques
     return questions, [step if isinstance(step, str) else statement(next(numbers), step) for step in steps]
 
 
-class ColumnByColumn:
+class ColumnByColumn(abc.ABC):
     """How rows are compared where both are at hand."""
 
     def differ(self, pairs: t.Sequence[tuple[Column, Column]], alone: t.Sequence[Column]) -> str:
         same = [self.same(*pair) for pair in pairs] + [self.is_default(column) for column in alone]
         return f"NOT ({' AND '.join(f'({one})' for one in same)})"
 
-    def same(self, live: Column, side: Column) -> str:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def same(self, live: Column, side: Column) -> str: ...
 
-    def is_default(self, column: Column) -> str:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def is_default(self, column: Column) -> str: ...
 
     def after(self, _load: Load) -> list[str]:
         """The counters for new keys follow by themselves."""

@@ -118,14 +118,12 @@ ignored:
       reason: it is still being written, or was interrupted
 """
 
-import datetime
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _backup_catalogue
-from ..module_utils._backup_catalogue import Entry
 from ..module_utils._command import Runner
 from ..module_utils._ledger import read as read_ledger
 from ..module_utils._run import Folder
@@ -134,17 +132,10 @@ from ..module_utils._wiring import conclude
 _SAME = ("application", "application_version", "database", "label")
 
 
-def _fits(backup: Entry, options: dict[str, t.Any], before: datetime.datetime | None) -> bool:
-    if before is not None and _backup_catalogue.moment(backup["finished"]) >= before:
-        return False
-    return all(options[key] is None or backup.get(key) == options[key] for key in _SAME)
-
-
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
-    before = _backup_catalogue.moment(options["before"]) if options["before"] else None
     backups, ignored = _backup_catalogue.read(options["directory"], time.time())
-    backups = [backup for backup in backups if _fits(backup, options, before)]
+    backups = _backup_catalogue.fitting(backups, options["before"], **{name: options[name] for name in _SAME})
     if options["verify"]:
         backups, damaged = _backup_catalogue.verified(runner, backups)
         ignored += damaged

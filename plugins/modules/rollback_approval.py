@@ -12,9 +12,9 @@ module: rollback_approval
 short_description: Let a run that takes data away go on only when somebody agreed to exactly its plan
 version_added: 0.1.0
 description:
-  - Shows which data will be lost. Fails when O(given) is not the digest of O(plan), and says how to agree.
-  - What is agreed to is the plan. That is the application, the versions, the backup with its checksum, and the tables. Another backup is
-    another plan.
+  - Shows which data will be lost. Fails when O(given) is not the digest of what would be taken away, and says how to agree.
+  - What is agreed to is the application, the versions, the backup with its checksum, the tables and the migrations. Another backup needs
+    another agreement.
 author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:

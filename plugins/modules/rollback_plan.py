@@ -164,11 +164,20 @@ database:
       description: The tables that go back; empty for all.
       type: list
       elements: str
+    taken_after_bad:
+      description: The bad version that ran when it was begun; null when the ledger knows of none.
+      type: dict
     of_running_version:
       description: Whether it was made while the version that runs now was running already.
       type: bool
 restore_point:
   description: The entry of the ledger whose configuration comes back; null when the configuration stays as it is.
+  returned: success
+  type: str
+approval:
+  description:
+    - SHA-256 of what somebody has to agree to. It covers the versions, the backup, the tables and the migrations, and nothing that changes by itself
+      while a system is broken, such as which units run. Only with a database.
   returned: success
   type: str
 code:

@@ -109,7 +109,7 @@ def _backup(step: Step) -> dict[str, t.Any] | None:
 def _restored(steps: t.Mapping[str, Step], planned: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
     """Which database is the live one now, what was lost by that, and where it is."""
     swap, back, loss = (steps.get(name, {}) for name in ("swap database", "return database", "count loss"))
-    if not (swap or back or loss):
+    if not (swap or back or loss or planned):
         return None
     backup = (planned or {}).get("backup", {})
     return {

@@ -16,7 +16,7 @@ requirement = pytest.mark.requirement
 @pytest.fixture
 def args() -> dict[str, t.Any]:
     return {
-        "plan": {"digest": DIGEST, "database": {"backup": {"id": "b1", "started": "2026-11-22T02:00:00Z"}}},
+        "plan": {"approval": DIGEST, "database": {"backup": {"id": "b1", "started": "2026-11-22T02:00:00Z"}}},
         "loss": {"text": "users: 2 new."},
         "given": "",
         "command": "ansible-playbook playbooks/database_rollback.yml -e backup=b1",

@@ -152,6 +152,7 @@ def test_the_plan_says_which_data_come_back() -> None:
             "backup": {"id": "b1", "started": "2026-11-22T02:00:00Z", "bytes": 5, "application_version": "v1.2.4", "label": None},
             "tables": ["users"],
             "of_running_version": True,
+            "taken_after_bad": {"version": "v1.2.4", "reason": "loses orders"},
         },
     }
     text = "\n".join(_plan_database.in_words(plan))
@@ -159,6 +160,7 @@ def test_the_plan_says_which_data_come_back() -> None:
         "the tables users from the backup b1",
         "WARNING: the backup was made while v1.2.4",
         "applied after the restore: m3",
+        "which is bad: loses orders",
         "in the restore point p1",
         "is kept",
     ):

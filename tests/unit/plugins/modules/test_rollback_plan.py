@@ -526,6 +526,17 @@ def test_another_backup_or_other_tables_are_another_plan(host: Host, plan: Plan)
     assert database_rollback(plan)["digest"] != before, "the file is not the one that was agreed to"
 
 
+def test_what_is_agreed_to_holds_while_units_come_and_go(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    before = database_rollback(plan)
+    host.units["w1.service"] = "inactive"
+    after = database_rollback(plan)
+    assert after["approval"] == before["approval"]
+    assert after["digest"] != before["digest"]
+    backed_up(host, sha256="2" * 64)
+    assert database_rollback(plan)["approval"] != before["approval"]
+
+
 def test_hostile_names_of_tables_stay_one_word_of_the_command(host: Host, plan: Plan) -> None:
     backed_up(host)
     command = database_rollback(plan, database={"backup": "b1", "tables": ["a b; rm -rf /"]})["command"]

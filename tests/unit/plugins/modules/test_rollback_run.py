@@ -301,13 +301,26 @@ def test_closing_records_the_outcome_and_gives_the_lock_back(run: Run, state: pa
     assert run("opened", OTHER)["changed"]
 
 
-@pytest.mark.parametrize(
-    ("outcome", "unfinished"), [("rolled_back", False), ("nothing_to_do", False), ("refused", False), ("held", True), ("failed", True)]
-)
+@pytest.mark.parametrize(("outcome", "unfinished"), [("rolled_back", False), ("nothing_to_do", False), ("held", True), ("failed", True)])
 def test_what_counts_as_an_end(run: Run, state: pathlib.Path, outcome: str, unfinished: bool) -> None:
     run("opened")
     run("closed", outcome=outcome)
     assert _run.unfinished(read(state / "chom/last_run.json")) == unfinished
+
+
+def test_a_run_that_was_refused_never_was(run: Run, state: pathlib.Path) -> None:
+    """What can be resumed, undone, and shown is the run before it."""
+    run("opened")
+    run("closed", outcome="refused")
+    assert not (state / "chom/last_run.json").exists()
+    run("opened", OTHER)
+    run("closed", OTHER, outcome="held")
+    before = read(state / "chom/last_run.json")
+    run("opened", "r3")
+    run("closed", "r3", outcome="refused")
+    assert {**read(state / "chom/last_run.json"), "preceded_by": None} == before
+    assert read(state / "chom/runs/r3/run.json")["outcome"] == "refused"
+    assert not (state / "chom/lock").exists()
 
 
 def test_closing_again_changes_nothing(run: Run) -> None:
