@@ -296,7 +296,7 @@ CASES: dict[str, Case] = {
                 "abandoned",
                 profile={"dead_man": {"seconds": 5, "action": "reopen"}},
                 kill_when_said="Go to the target and swap",
-                until='grep \'"outcome": "abandoned"\' /var/lib/lastgood/chom/last_run.json',
+                until='grep \'^  "outcome": "abandoned"\' /var/lib/lastgood/chom/last_run.json',
             ),
             Run("resumed", "resumed", "resume", {}, says=("ROLLED BACK: chom",)),
         ),

@@ -23,17 +23,24 @@ fi
 # molecule test --all would stop at the first scenario that fails; default makes what they share
 molecule create --scenario-name default
 trap 'molecule destroy --scenario-name default' EXIT
+logs=build/logs/molecule
+rm -rf "$logs"
+mkdir -p "$logs"
 failed=()
 passed=0
 for file in molecule/*/molecule.yml; do
     scenario=$(basename "$(dirname "$file")")
     [[ $scenario == default ]] && continue
     forget
-    if molecule test --no-shared-state --no-report --scenario-name "$scenario"; then
+    if molecule test --no-shared-state --no-report --scenario-name "$scenario" 2>&1 | tee "$logs/$scenario.log"; then
         passed=$((passed + 1))
     else
         failed+=("$scenario")
     fi
+done
+for scenario in "${failed[@]}"; do
+    echo "why $scenario failed:"
+    grep -E '^E   |^FAILED|^fatal: |^\[ERROR\]|CRITICAL' "$logs/$scenario.log" | tail -n 12 || tail -n 12 "$logs/$scenario.log"
 done
 echo "$passed passed, ${#failed[@]} failed ${failed[*]}"
 ((${#failed[@]} == 0))

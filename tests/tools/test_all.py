@@ -32,8 +32,9 @@ STAGES = (  # of lanes that run side by side; molecule and faults measure time, 
 )
 
 
-_TELLING = re.compile(r"fatal: |FAILED|ERROR|CRITICAL|^E  |Error: |error: ")
+_TELLING = re.compile(r"fatal: |^FAILED|ERROR|CRITICAL|^E  |Error: |error: ")
 _SHOWN = 30
+_WIDTH = 240
 
 
 class Part(t.NamedTuple):
@@ -52,10 +53,9 @@ def remark(lines: list[str]) -> str:
 
 
 def excerpt(lines: list[str]) -> list[str]:
-    """The lines of a failed part that tell why, each with what follows it; the end of its output when no line does."""
-    telling = [number for number, line in enumerate(lines) if _TELLING.search(line)]
-    wanted = sorted({number + more for number in telling for more in range(3)})
-    return [lines[number] for number in wanted if number < len(lines)][-_SHOWN:] or lines[-_SHOWN:]
+    """The lines of a failed part that tell why; the end of its output when none does."""
+    telling = [line for line in lines if _TELLING.search(line)]
+    return [line[:_WIDTH] for line in (telling or lines)[-_SHOWN:]]
 
 
 class Suite:
