@@ -4,7 +4,8 @@
 """Print, as JSON, everything about a CHOM test host that a rollback could change or lose.
 
 Runs on the host as root, fed to python3 on standard input. The argument is the state printed before, or nothing: rows that
-were added since then are left out of the tables' checksums, so that the two can be compared.
+were added since then are left out of the tables' checksums, so that the two can be compared. A second argument names another database:
+then only its tables are printed.
 """
 
 from __future__ import annotations
@@ -136,16 +137,18 @@ def redis() -> dict[str, t.Any]:
     return {"queues": queues, "sessions": sessions}
 
 
-def sql(statement: str) -> list[list[str]]:
-    printed = out("mariadb", "--batch", "--skip-column-names", "--default-character-set=utf8mb4", "chom", data=statement)
+def sql(statement: str, database: str = "chom") -> list[list[str]]:
+    printed = out("mariadb", "--batch", "--skip-column-names", "--default-character-set=utf8mb4", database, data=statement)
     return [line.split("\t") for line in printed.splitlines()]
 
 
-def tables(before: dict[str, t.Any]) -> dict[str, dict[str, int]]:
+def tables(before: dict[str, t.Any], database: str = "chom") -> dict[str, dict[str, int]]:
     """Rows and a checksum of each table, up to the last row of the state before."""
     columns: dict[str, list[str]] = {}
     for table, column in sql(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'chom' ORDER BY table_name, ordinal_position"
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "ORDER BY table_name, ordinal_position",
+        database,
     ):
         columns.setdefault(table, []).append(column)
     statements = []
@@ -156,7 +159,7 @@ def tables(before: dict[str, t.Any]) -> dict[str, dict[str, int]]:
         statements.append(
             f"SELECT '{table}', COUNT(*), IFNULL(MAX(id), 0), IFNULL(SUM(CRC32(CONCAT_WS(CHAR(31), {quoted}))), 0) FROM `{table}` {where};"
         )
-    rows = sql("\n".join(statements))
+    rows = sql("\n".join(statements), database)
     return {table: {"rows": int(count), "last": int(last), "checksum": int(checksum)} for table, count, last, checksum in rows}
 
 
@@ -189,4 +192,5 @@ def state(before: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(state(json.loads(sys.argv[1]) if len(sys.argv) > 1 else {})))
+    known = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    print(json.dumps(tables(known.get("tables", {}), sys.argv[2]) if len(sys.argv) > 2 else state(known)))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -121,15 +122,17 @@ def workers_exact(seen: Seen, off: t.Collection[str] = ()) -> bool:
     return all((state == "active") == (name not in off) for name, state in seen["units"].items())
 
 
-def rows_kept(before: Seen, after: Seen, acknowledged: t.Collection[int], found: t.Collection[int]) -> bool:
-    """Each row from before is as it was, and each sign-up that was acknowledged is there."""
-    return before["tables"].keys() == after["tables"].keys() and set(acknowledged) <= set(found) and _same_rows(before, after)
+def rows_kept(before: Seen, after: Seen, acknowledged: t.Iterable[int], found: t.Iterable[int]) -> bool:
+    """Each row from before is as it was, and each sign-up that was acknowledged is there: as often as its number was given out."""
+    missing = collections.Counter(acknowledged) - collections.Counter(found)
+    return not missing and same_rows(before["tables"], after["tables"])
 
 
-def _same_rows(before: Seen, after: Seen) -> bool:
-    return all(
-        (rows["rows"], rows["checksum"]) == (after["tables"][name]["rows"], after["tables"][name]["checksum"])
-        for name, rows in before["tables"].items()
+def same_rows(before: Seen, after: Seen) -> bool:
+    """The same tables with the same rows in them."""
+    return before.keys() == after.keys() and all(
+        (rows["rows"], rows["checksum"]) == (after[name]["rows"], after[name]["checksum"])
+        for name, rows in before.items()
         if name != "migrations"
     )
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -41,6 +42,14 @@ def call(*argv: str, data: str | None = None) -> str:
     return done.stdout
 
 
+@dataclasses.dataclass(frozen=True)
+class Backup:
+    """What a rollback of the database goes back to."""
+
+    state: dict[str, t.Any]  # of the host when it was made
+    approval: str  # what somebody who agrees to go back to it types
+
+
 class Machine:
     """One host with a bad release on it, used by one case after the other."""
 
@@ -50,6 +59,7 @@ class Machine:
         self.container = f"lastgood-{name}"
         self.folder = folder
         self.inventory = folder / f"{name}.yml"
+        self.backup: Backup | None = None
         self._full = ""
 
     def create(self) -> None:
@@ -58,6 +68,7 @@ class Machine:
         call(str(CHOMHOST), "reset", self.name)
         self.inventory.write_text(call(str(CHOMHOST), "inventory", self.name))
         self._full = ""
+        self.backup = None
         for _visitor in range(2):
             _answer, cookie = self.site.ask("/session")
             self.site.ask("/session", cookie=cookie)
@@ -79,6 +90,9 @@ class Machine:
         self.root(
             "rm -rf /var/lib/lastgood/* /var/www/chom/.git/lastgood; find /tmp /home/deploy -name '.lastgood-*' -prune -exec rm -rf {} +"
         )
+        self.root(
+            "mariadb --skip-column-names -e \"SHOW DATABASES LIKE 'chom\\_\\_%'\" | xargs --no-run-if-empty -n 1 mariadb-admin --force drop"
+        )
         self.root("rm -f /var/www/chom/storage/framework/down /var/www/chom/storage/framework/maintenance.php")
         self.root("systemctl enable --now --quiet chom-queue-{worker,default,emails,notifications,reports}.service chom-scheduler.timer")
         call(str(CHOMHOST), "deploy", self.name, self.release)
@@ -93,6 +107,18 @@ class Machine:
     def observe(self) -> dict[str, t.Any]:
         return t.cast("dict[str, t.Any]", json.loads(self._python((HERE / "observe.py").read_text())))
 
+    def damage_data(self) -> None:
+        """Change rows that are in the backup."""
+        self.root("mariadb chom -e \"UPDATE organizations SET name = CONCAT('damaged ', UUID()) WHERE id <= 10\"")
+
+    def rows(self, database: str, before: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Of each table of a database, up to the last row of the state before."""
+        return t.cast("dict[str, t.Any]", json.loads(self._python(STATE.read_text(), json.dumps({"tables": before["tables"]}), database)))
+
+    def replaced(self) -> list[str]:
+        """The databases that a rollback replaced and kept."""
+        return self.root("mariadb --skip-column-names -e \"SHOW DATABASES LIKE 'chom\\_\\_kept\\_%'\"").split()
+
     def _python(self, program: str, *arguments: str) -> str:
         return call("podman", "exec", "-i", self.container, "python3", "-", *arguments, data=program)
 
@@ -101,12 +127,12 @@ class Machine:
         pairs = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
         return {name: pairs[name].strip("\"'") for name in ("DB_PASSWORD", "REDIS_PASSWORD", "APP_KEY")}
 
-    def kept_users(self, numbers: t.Collection[int]) -> set[int]:
+    def kept_users(self, numbers: t.Collection[int], database: str = "chom") -> list[int]:
         """Which of these sign-ups are in the database."""
         if not numbers:
-            return set()
-        wanted = ", ".join(str(number) for number in sorted(numbers))
-        return {int(row) for row in self.root(f'mariadb -N chom -e "SELECT id FROM users WHERE id IN ({wanted})"').split()}
+            return []
+        wanted = ", ".join(str(number) for number in sorted(set(numbers)))
+        return [int(row) for row in self.root(f'mariadb -N {database} -e "SELECT id FROM users WHERE id IN ({wanted})"').split()]
 
     def logs(self, since: float) -> str:
         """What was written down about the run on the host: the system's journal, what is in the collection's folder, what is left behind."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.lastgood.rollback.tests.faults.faults import FAULTS
-from ansible_collections.lastgood.rollback.tests.faults.phases import PHASES, Point, points, reached
+from ansible_collections.lastgood.rollback.tests.faults.phases import ONLY_DATABASE, PHASES, Point, points, reached
 from ansible_collections.lastgood.rollback.tests.faults.trial import Case
 
-PLAYBOOKS = ("emergency", "standard")
+PLAYBOOKS = ("emergency", "standard", "database")
 WORKER_OFF = ("chom-queue-reports.service",)
 
 # Faults that do harm only up to a phase, and only where a phase is about to begin its work.
@@ -27,6 +27,17 @@ UNTIL = {
     "application_disk_full": "start workers",
 }
 EVERYWHERE = ("sigkill", "power_lost")
+ALSO_INSIDE = ("mariadb_stopped", "connection_cut")  # of a database phase
+WITH_DATABASE = (
+    *EVERYWHERE,
+    "sigterm",
+    "module_killed",
+    "connection_cut",
+    "network_lost",
+    "state_disk_full",
+    "mariadb_stopped",
+    "target_unhealthy",
+)
 
 
 def _fits(fault: str, point: Point) -> bool:
@@ -37,20 +48,29 @@ def _fits(fault: str, point: Point) -> bool:
     if fault == "sigterm":
         return point.moment != "inside"
     last = UNTIL.get(fault)
+    if fault in ALSO_INSIDE and point.phase in ONLY_DATABASE and point.moment == "inside":
+        return True
     if point.phase == "lock":
         return point.moment == "ended"
     return point.moment == "begun" and (last is None or PHASES.index(point.phase) <= PHASES.index(last))
 
 
 def whole() -> list[Case]:
-    """Every fault at every point at which it can make a difference, in both kinds of rollback."""
+    """Every fault at every point at which it can make a difference, in each kind of rollback."""
     found: list[Case] = []
     for playbook in PLAYBOOKS:
         for point in points():
             release = "migration" if playbook == "standard" or point.phase == "migrate down" else "none"
             if reached(playbook, release, point):
-                found += [_case(fault, point, playbook, len(found)) for fault in FAULTS if _fits(fault, point)]
+                found += [_case(fault, point, playbook, len(found)) for fault in _faults(playbook, point) if _fits(fault, point)]
     return found
+
+
+def _faults(playbook: str, point: Point) -> t.Iterable[str]:
+    """A rollback of the database does in most phases what the others do too: there it is only cut off."""
+    if playbook != "database":
+        return FAULTS
+    return WITH_DATABASE if point.phase in (*ONLY_DATABASE, "gate") else EVERYWHERE
 
 
 def _case(fault: str, point: Point, playbook: str, number: int) -> Case:
@@ -78,6 +98,9 @@ def core() -> list[Case]:
         Case("composer_broken", at("prepare/begun")),
         Case("object_missing", at("switch code/begun"), "standard"),
         Case("target_unhealthy", at("rebuild caches/begun"), recovery="undo"),
+        Case("mariadb_stopped", at("restore beside/inside"), "database"),
+        Case("sigkill", at("swap database/inside"), "database"),
+        Case("power_lost", at("swap database/ended"), "database", "undo"),
     ]
 
 

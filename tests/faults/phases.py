@@ -13,8 +13,11 @@ STEPS = {
     "lock": "",
     "prepare": "git_version_switch prepared",
     "protect": "db_backup",
+    "restore beside": "db_restore beside",
+    "count loss": "data_loss",
     "quiesce writers": "service_group stopped",
     "close traffic": "laravel_maintenance down",
+    "swap database": "db_restore swapped",
     "migrate down": "db_migration",
     "switch code": "git_version_switch switched",
     "rebuild caches": "laravel_cache rebuilt",
@@ -26,12 +29,16 @@ STEPS = {
 }
 PHASES = tuple(STEPS)
 ONLY_STANDARD = ("protect",)
+ONLY_DATABASE = ("restore beside", "count loss", "swap database")
+NOT_DATABASE = ("prepare", "protect", "migrate down")
 ONLY_MIGRATION = ("migrate down",)
 
 # Seconds after its first line at which a long step is in the middle of its work, on a machine with little else to do.
 MIDDLE = {
     "prepare": 0.15,
     "protect": 0.25,
+    "restore beside": 0.5,
+    "swap database": 0.05,
     "migrate down": 0.2,
     "switch code": 0.0,
     "rebuild caches": 0.08,
@@ -89,6 +96,8 @@ def points() -> list[Point]:
 
 def reached(playbook: str, release: str, point: Point) -> bool:
     """Whether a run of this kind comes by this point at all."""
-    if point.phase in ONLY_STANDARD and playbook != "standard":
+    if playbook == "database":  # the code stays, so that git moves no files
+        return point.phase not in NOT_DATABASE and (point.phase, point.moment) != ("switch code", "inside")
+    if point.phase in ONLY_DATABASE or (point.phase in ONLY_STANDARD and playbook != "standard"):
         return False
     return point.phase not in ONLY_MIGRATION or release == "migration"

@@ -22,6 +22,7 @@ from ansible_collections.lastgood.rollback.tests.faults.faults import Fault
 from ansible_collections.lastgood.rollback.tests.faults.machine import CONTAINERS, HERE, ROOT, Machine, MachineError
 from ansible_collections.lastgood.rollback.tests.faults.phases import Point
 
+PLAYBOOKS = {"backup": "tests/faults/backup.yml"}  # those that are not the collection's
 PATIENCE_SECONDS = 120.0
 GATE_SECONDS, BAD_GATE_SECONDS = 40, 10  # a busy machine needs time; a gate that cannot pass need not be waited for
 
@@ -43,7 +44,7 @@ class Controller:
         order.write_text(json.dumps({**self._extra, "rollback_application": profile, **extra}))
         program = str(pathlib.Path(sys.executable).with_name("ansible-playbook"))
         inventories = ["-i", str(ROOT / "inventories/chom"), "-i", str(self._machine.inventory), "-l", self._machine.name]
-        argv = [program, *inventories, f"playbooks/{playbook}.yml", "-e", f"@{order}"]
+        argv = [program, *inventories, PLAYBOOKS.get(playbook, f"playbooks/{playbook}.yml"), "-e", f"@{order}"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
         environment["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
         environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(self.folder / "cp")

@@ -43,7 +43,8 @@ _MEANING = {
     "never_half": "after the fault all pages are the maintenance page, or all are the version that is checked out",
     "visitors_spared": "from the first maintenance page on visitors get that page or a whole one (where the fault itself stops no service)",
     "healthy_in_the_end": "all pages answer 200 with the version that is checked out",
-    "rows_kept": "every row from before is as it was, every acknowledged sign-up is there",
+    "rows_kept": "every row from before is as it was, every acknowledged sign-up is there; after a rollback of the database "
+    "every row is as in the backup, and everything that was replaced is in the database that was kept",
     "jobs_kept": "waiting jobs and sessions are as they were (a power failure takes from Redis what it had not saved)",
     "workers_exact": "exactly the workers run that ran before; one that was off stays off",
     "version_as_claimed": "the checkout is what `last_run.json` claims, without changes",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 import tempfile
 import threading
@@ -16,7 +17,7 @@ import typing as t
 
 from ansible_collections.lastgood.rollback.tests.faults import invariants
 from ansible_collections.lastgood.rollback.tests.faults.faults import FAULTS, Fault
-from ansible_collections.lastgood.rollback.tests.faults.machine import Machine, MachineError
+from ansible_collections.lastgood.rollback.tests.faults.machine import Backup, Machine, MachineError
 from ansible_collections.lastgood.rollback.tests.faults.phases import Point
 from ansible_collections.lastgood.rollback.tests.faults.playing import (
     BAD_GATE_SECONDS,
@@ -28,7 +29,11 @@ from ansible_collections.lastgood.rollback.tests.faults.playing import (
 )
 from ansible_collections.lastgood.rollback.tests.tools.prober import PAGE, Prober
 
-TARGET = "v1.2.3"
+TARGETS: dict[str, dict[str, t.Any]] = {
+    "emergency": {},
+    "standard": {"target": "v1.2.3", "watch_seconds": 0},
+    "database": {"label": "faults", "watch_seconds": 0},
+}
 REASON = "the fault suite killed it"
 
 
@@ -86,7 +91,7 @@ class Trial:
         self._fault: Fault = FAULTS[case.fault]
         self._finding = Finding(case)
         migrations = {"migrations": "down"} if case.release == "migration" else {}
-        target = {"target": TARGET, "watch_seconds": 0} if case.playbook == "standard" else {}
+        target = TARGETS[case.playbook]
         self._controller = Controller(machine, folder, {**migrations, **target, "reason": "the fault suite"})
         self._leaks: list[str] = []
         self._broken = False
@@ -96,6 +101,10 @@ class Trial:
         machine.prepare(self._case.off)
         if self._fault.full:
             machine.make_small(self._fault.full)
+        self._approve = {}
+        if self._case.playbook == "database":
+            self._approve = {"approve": self._backup().approval}
+            machine.damage_data()
         self._secrets = machine.secrets()
         self._before = machine.state()
         began = time.time()
@@ -116,13 +125,29 @@ class Trial:
             machine.make_normal()
         return self._finding
 
+    def _backup(self) -> Backup:
+        """Made once: what a rollback goes back to, and what somebody types who agrees to it."""
+        machine = self._machine
+        if machine.backup is None:
+            state = machine.state()
+            rc, said = self._controller.play("backup")
+            if rc != 0:
+                raise MachineError(f"no backup could be made: {said[-800:]}")
+            _rc, said = self._controller.play("database_rollback")
+            approval = re.search(r"approve=(\w+)", said)
+            if approval is None:
+                raise MachineError(f"it is not said how to approve: {said[-800:]}")
+            machine.backup = Backup(state, approval.group(1))
+            machine.prepare(self._case.off)
+        return machine.backup
+
     # The disturbed run
 
     def _disturb(self) -> bool:
         gate = BAD_GATE_SECONDS if self._fault.lasts or self._fault.name == "target_unhealthy" else GATE_SECONDS
         with (
             Watcher(self._machine, self._fault, self._case.point, self._secrets) as watcher,
-            self._controller.start(f"{self._case.playbook}_rollback", gate) as play,
+            self._controller.start(f"{self._case.playbook}_rollback", gate, **self._approve) as play,
         ):
             self._look_at(play)
             hit = watcher.wait_for("hit", PATIENCE_SECONDS, lambda: play.over)
@@ -222,12 +247,12 @@ class Trial:
         answers = sorted((answer for answer in prober.answers if answer.path == PAGE), key=lambda answer: answer.t)
         in_time = [(answer.status, answer.version) for answer in answers if answer.error != "TimeoutError"]
         acknowledged = [answer.id for answer in prober.answers if answer.id is not None]
-        after = machine.state(self._before)
+        after, rows_kept = self._data(invariants.last_run(seen).get("outcome") == "rolled_back", acknowledged)
         problems = {run: problem for run, text in seen["journals"].items() if (problem := invariants.chain_problem(text))}
         found.invariants |= {
             "moment_hit": True,
             "healthy_in_the_end": pages.healthy(invariants.version_of(seen)) and not seen["down"],
-            "rows_kept": invariants.rows_kept(self._before, after, acknowledged, machine.kept_users(acknowledged)),
+            "rows_kept": rows_kept,
             "jobs_kept": self._fault.forgets or invariants.jobs_kept(self._before, after),
             "workers_exact": invariants.workers_exact(seen, off),
             "version_as_claimed": invariants.as_claimed(seen) and not seen["changed"],
@@ -241,6 +266,22 @@ class Trial:
             found.notes.append(json.dumps({"units": seen["units"], "head": seen["tags"], "down": seen["down"], "last": seen["last_run"]}))
             found.notes.append(f"users of {PAGE}: {sorted(set(in_time), key=str)}")
             found.notes.append(f"the disturbed run ended with {self._rc}: {self._said[-3000:]}")
+
+    def _data(self, rolled_back: bool, acknowledged: t.Sequence[int]) -> tuple[dict[str, t.Any], bool]:
+        """What the host has now, and whether no row is missing: all that came after a backup is in the database that it replaced."""
+        machine = self._machine
+        found = machine.kept_users(acknowledged)
+        if machine.backup is None or self._case.playbook != "database" or not rolled_back:
+            after = machine.state(self._before)
+            return after, invariants.rows_kept(self._before, after, acknowledged, found)
+        after = machine.state(machine.backup.state)
+        replaced = machine.replaced()
+        if len(replaced) != 1:
+            self._finding.notes.append(f"one replaced database was expected: {replaced}")
+            return after, False
+        whole = invariants.same_rows(self._before["tables"], machine.rows(replaced[0], self._before))
+        found += machine.kept_users(acknowledged, replaced[0])
+        return after, whole and invariants.rows_kept(machine.backup.state, after, acknowledged, found)
 
     def _secrets_found(self, began: float) -> list[str]:
         written = {"the host's logs and files": self._machine.logs(began), "what the controller wrote": self._controller.written()}
