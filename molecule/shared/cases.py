@@ -26,6 +26,8 @@ Expectation = t.Literal[
     "abandoned",
     "restored",
     "swapped_back",
+    "tables_restored",
+    "replayed",
     "reconfigured",
     "put_back",
     "given_back",
@@ -45,6 +47,7 @@ VISIT = (
 DAMAGE = "echo LATER=1 >> /var/lib/lastgood/chom/restore_points/*/files/000"
 DAMAGE_DATA = "mariadb chom -e \"DELETE FROM sites WHERE id <= 100; UPDATE organizations SET name = 'damaged' WHERE id <= 10\""
 TO_THE_BACKUP: dict[str, t.Any] = {"playbook": "database_rollback", "extra": {"label": "pre-rollback", "watch_seconds": 0}}
+TWO_TABLES: dict[str, t.Any] = {**TO_THE_BACKUP, "extra": {**TO_THE_BACKUP["extra"], "tables": "users,sites"}}
 TO_THE_RESTORE_POINT: dict[str, t.Any] = {"playbook": "full_system_rollback", "extra": {"target": "last_good", "watch_seconds": 0}}
 DOWN = {**STANDARD, "migrations": "down"}
 
@@ -102,6 +105,7 @@ class Run:
     kill_when_said: str = ""  # as soon as the output contains it
     until: str = ""  # typed on the host as root, again and again until it succeeds, after the controller is gone
     webhook: t.Literal["listens", "unreachable", "none"] = "listens"
+    salvage_of: str = ""  # an earlier run of the case, whose report says where the rows are that this one puts back
     plan_of: str = ""  # an earlier run of the case, which printed the digest of the plan that this one is bound to
     approved_in: str = ""  # an earlier run of the case, which printed how to agree to what this one does
     job_at_work: bool = False  # a worker is in the middle of a job when the run begins
@@ -162,9 +166,9 @@ def refused(name: str, *says: str, **more: t.Any) -> Run:
     return Run(name, "refused", says=says, webhook="none", **more)
 
 
-def recorded(name: str, *says: str, **more: t.Any) -> Run:
-    """A restore point is written; the application is not touched."""
-    return Run(name, "recorded", "restore_point", says=says, webhook="none", **more)
+def recorded(name: str, *says: str, playbook: str = "restore_point", **more: t.Any) -> Run:
+    """Something is written down or cleared away; the application is not touched."""
+    return Run(name, "recorded", playbook, says=says, webhook="none", **more)
 
 
 BAD_INPUT = Case(
@@ -357,6 +361,25 @@ CASES: dict[str, Case] = {
             refused("approved_for_another", "is for another plan", **TO_THE_BACKUP, options=("-e", "approve=0123456789ab")),
             Run("restored", "restored", approved_in="not_approved", says=("organizations: 10 changed",), **TO_THE_BACKUP),
             Run("undone", "swapped_back", "undo", {}, says=("UNDONE: chom", "v1.2.3 with the database as before the run")),
+        ),
+        "none",
+    ),
+    "database_tables": Case(
+        (
+            rolled_back("controlled"),  # leaves a backup
+            refused(
+                "unknown_table",
+                "has no table",
+                "--upload-pack=x",
+                **{**TWO_TABLES, "extra": {**TWO_TABLES["extra"], "tables": "--upload-pack=x"}},
+            ),
+            refused("not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", before=(DAMAGE_DATA,), **TWO_TABLES),
+            refused("approved_for_all", "is for another plan", approved_in="not_approved", **TO_THE_BACKUP),
+            Run("restored", "tables_restored", approved_in="not_approved", **TWO_TABLES),
+            Run("replayed", "replayed", "salvage_replay", {"tables": ["users"]}, salvage_of="restored", webhook="none"),
+            refused("not_confirmed", "nothing was removed", "There is no way back from this", playbook="database_release", extra={}),
+            recorded("released", "RELEASED: chom keeps no replaced database", playbook="database_release", extra={"confirm": "chom"}),
+            refused("gone", "was released: nothing is left to return to", playbook="undo", extra={}),
         ),
         "none",
     ),

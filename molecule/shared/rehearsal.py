@@ -204,6 +204,8 @@ def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.
         extra["plan"] = digest_in(folder / f"{run.plan_of}.json")
     if run.approved_in:
         extra["approve"] = approval_in(folder / f"{run.approved_in}.json")
+    if run.salvage_of:
+        extra["salvage"] = json.loads((folder / f"{run.salvage_of}.json").read_text())["report"]["json"]["database"]["loss"]["salvage"]
     if webhook:
         extra["vault_chom_webhook_url"] = webhook
     if run.profile:

@@ -56,6 +56,11 @@ def choose(application: t.Mapping[str, t.Any], wanted: Wanted, recorded: str | N
     if not found:
         said = ", ".join(f"{name} {value}" for name, value in described.items())
         raise RollbackError(f"No backup fits {said}. {_offered(directory, backups)}", next_command=_again(backups))
+    unknown = sorted(set(wanted.get("tables") or ()) - set(found[0].get("tables") or ()))
+    if unknown:
+        raise RollbackError(
+            f"The backup {found[0]['id']} has no table {', '.join(unknown)}.", next_command="name tables that it has, or none for all"
+        )
     return {name: found[0].get(name) for name in _FACTS}
 
 

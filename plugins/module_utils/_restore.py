@@ -71,6 +71,12 @@ class Engine(t.Protocol):
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         """Foreign keys that would not hold when only these tables came from incoming, in words; refuse tables that cannot be swapped alone."""
 
+    def counters(self, database: str) -> dict[str, int]:
+        """How far each counter is that numbers new rows, by the name of its table or sequence; none of a database that is not there."""
+
+    def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
+        """Move these counters on, so that the next row gets a number that is as high as in counters."""
+
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         """Let incoming become live and live become outgoing, or only these tables; called again after an interruption, it goes on.
 
@@ -380,6 +386,7 @@ class Restore:
         """Swap with the record saying so before and after; a failure that touched nothing is no interruption."""
         before = self.stage
         if before != stage:
+            self._count_on(incoming)
             self.record.write(stage=stage)
         try:
             self.engine.swap(self.wanted.live, incoming, outgoing, self.record.facts.get("tables") or ())
@@ -391,6 +398,18 @@ class Restore:
                 word = "swapped" if stage == SWAPPING else "returned"
                 error.state = f"The swap of {self.wanted.live} is not complete: run db_restore with state {word} again to complete it."
             raise
+
+    def _count_on(self, incoming: str) -> None:
+        """No number is given to a second row: customers and other systems know the first one by it, and it is put back by it."""
+        try:
+            given = self.engine.counters(self.wanted.live)
+        except RollbackError:  # a live database that is damaged is a reason to go back, not one to stay
+            return
+        chosen = self.record.facts.get("tables") or given
+        now = self.engine.counters(incoming)
+        behind = {name: number for name, number in given.items() if name in chosen and now.get(name, number) < number}
+        if behind:
+            self.engine.count_on(incoming, behind)
 
     def _released(self) -> bool:
         if self.stage in (None, RELEASED):

@@ -32,6 +32,11 @@ SELECT 'routines', COUNT(*) FROM information_schema.routines WHERE routine_schem
 SELECT 'events', COUNT(*) FROM information_schema.events WHERE event_schema = DATABASE();
 SELECT 'table', table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type NOT IN ('VIEW', 'SEQUENCE');
 """
+_COUNTERS = """
+/*!80000 SET SESSION information_schema_stats_expiry = 0 */;
+SELECT table_name, auto_increment FROM information_schema.tables
+  WHERE table_schema = DATABASE() AND engine = 'InnoDB' AND auto_increment IS NOT NULL;
+"""
 _KEYS = """
 SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
   FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
@@ -98,6 +103,15 @@ class MysqlEngine:
 
     def ask(self, database: str, sql: str) -> list[list[str]]:
         return self._ask(f"START TRANSACTION READ ONLY;\n{sql.rstrip().rstrip(';')};", database)
+
+    def counters(self, database: str) -> dict[str, int]:
+        if not self.exists(database):
+            return {}
+        return {table: int(number) for table, number in self._ask(_COUNTERS, database)}
+
+    def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
+        tables = (f"ALTER TABLE {quoted_name(table)} AUTO_INCREMENT = {number};\n" for table, number in counters.items())
+        self._ask("".join(tables), database)
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         Swap(self.runner, self.credentials, self.record).run(live, incoming, outgoing, tables)

@@ -26,7 +26,12 @@ if t.TYPE_CHECKING:
 _ASIDE = "/var/tmp"  # on disk, where /tmp is often memory
 _LOADING = "-c synchronous_commit=off"  # the swap's commit, which is not, brings all that came before it to the disk, too
 _SLOW = 3600
+_WRITABLE = "SET default_transaction_read_only = off;\n"  # where the database's own setting says otherwise
 _READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n"
+_COUNTERS = """
+SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), COALESCE(last_value, 0) FROM pg_sequences
+  WHERE increment_by > 0 AND NOT cycle
+"""
 _SERVER = """
 SELECT 'server', current_setting('server_version_num'), rolsuper, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user;
 SELECT 'role', rolname, pg_has_role(oid, 'MEMBER') FROM pg_roles;
@@ -150,6 +155,15 @@ class PostgresqlEngine:
             "Single tables of PostgreSQL cannot be restored.",
             next_command=f"restore the whole database, or copy rows from {incoming} by hand",
         )
+
+    def counters(self, database: str) -> dict[str, int]:
+        if not self.exists(database):
+            return {}
+        return {sequence: int(number) for sequence, number in self._ask(database, _COUNTERS, timeout=_SLOW)}
+
+    def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
+        sequences = (f"SELECT setval({quoted_text(sequence)}, {number});\n" for sequence, number in counters.items())
+        self._ask(database, _WRITABLE + "".join(sequences), timeout=_SLOW)
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         """Let two databases change places in one transaction; sessions with them are ended, and new ones wait outside for that moment."""

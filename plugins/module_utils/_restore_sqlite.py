@@ -25,7 +25,7 @@ _ASK = """
 import contextlib, json, os, sqlite3, sys, urllib.parse
 
 task, path, *more = sys.argv[1:]
-mode = "rw" if task == "settle" else "ro"
+mode = "rw" if task in ("settle", "count on") else "ro"
 quoted = lambda name: '"' + name.replace('"', '""') + '"'
 with contextlib.closing(sqlite3.connect("file:" + urllib.parse.quote(path) + "?mode=" + mode, uri=True, timeout=10)) as base:
     base.isolation_level = None
@@ -45,6 +45,14 @@ with contextlib.closing(sqlite3.connect("file:" + urllib.parse.quote(path) + "?m
         for table, row, parent, key in ask("PRAGMA foreign_key_check"):
             lost[table, parent] = lost.get((table, parent), 0) + 1
         print(json.dumps(damage + [f"{table}: {rows} rows refer to rows that {parent} lacks" for (table, parent), rows in lost.items()]))
+    elif task == "counters":
+        found = {name: 0 for (name,) in ask("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")}
+        print(json.dumps({**found, **dict(ask("SELECT name, seq FROM sqlite_sequence") if found else [])}))
+    elif task == "count on":
+        numbers = json.loads(more[0])
+        base.executemany("DELETE FROM sqlite_sequence WHERE name = ?", [(name,) for name in numbers])
+        base.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", numbers.items())
+        print("null")
     elif task == "ask":
         base.execute("PRAGMA query_only = 1")
         print(json.dumps([["NULL" if value is None else str(value) for value in row] for row in ask(more[0])]))
@@ -149,6 +157,12 @@ class SqliteEngine:
 
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         raise RollbackError("A SQLite database is swapped as a whole: the option tables is for database servers.")
+
+    def counters(self, database: str) -> dict[str, int]:
+        return t.cast("dict[str, int]", self._do("counters", database)) if self.exists(database) else {}
+
+    def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
+        self._do("count on", database, json.dumps(counters))
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         """Two names for a moment, then one rename: there is a live file at any time."""

@@ -49,8 +49,9 @@ options:
   conflicts:
     description:
       - What becomes of rows whose key has other content by now.
-      - After a restore, numbers that the database gives to new rows are given again. V(overwrite) would then put an old order in the
-        place of a new one, so look at RV(tables) in check mode first.
+      - P(lastgood.rollback.db_restore#module) lets counters go on where they were, so that new rows have other numbers than those that
+        were saved. After a restore by other means numbers are given again, and V(overwrite) would put an old order in the place of a new
+        one, so look at RV(tables) in check mode first.
     type: str
     choices: [keep, overwrite]
     default: keep

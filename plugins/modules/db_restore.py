@@ -25,6 +25,8 @@ description:
     is repeated. The side database has the owner, encoding, locale, tablespace, comment, privileges and settings (C(ALTER DATABASE SET))
     that the database had when it was backed up. A backup that needs a role or an extension that the server lacks is refused. Only
     whole databases can be restored, not single O(tables).
+  - Before a swap, counters that number new rows are moved on to where those of the live database are, so that no number is given to a
+    second row and saved rows can be put back (C(AUTO_INCREMENT) of InnoDB, sequences of PostgreSQL that go up, C(AUTOINCREMENT) of SQLite).
   - In MariaDB and MySQL, in the side database and in the kept one, events are disabled; in the live one they are as they were.
   - The login needs the privileges for all this on the three databases, and SET USER (or SUPER) when views, triggers or programs
     belong to other users.

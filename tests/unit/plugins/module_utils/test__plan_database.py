@@ -41,6 +41,7 @@ def make(directory: pathlib.Path, name: str, hour: str, **more: t.Any) -> None:
         "started": f"2026-11-22T{hour}:00:00Z",
         "finished": f"2026-11-22T{hour}:10:00Z",
         "migrations": ["m1", "m2"],
+        "tables": {"users": 3, "sites": 9},
         **more,
     }
     (directory / f"{name}.manifest.json").write_text(json.dumps(manifest))
@@ -53,6 +54,12 @@ def test_without_a_word_about_it_none_is_taken_and_the_newest_are_shown(applicat
     assert "b3 (v1.3.0, pre-rollback); b2 (v1.2.0, nightly); b1 (v1.1.0, nightly)" in refusal.value.message
     assert "other" not in refusal.value.message
     assert "-e backup=b3" in str(refusal.value.next_command)
+
+
+def test_a_table_that_the_backup_lacks_is_refused_before_anything_is_loaded(application: dict[str, t.Any]) -> None:
+    assert _plan_database.choose(application, {"backup": "b1", "tables": ["users", "sites"]}, None)["id"] == "b1"
+    with pytest.raises(RollbackError, match="b1 has no table --x, user"):
+        _plan_database.choose(application, {"backup": "b1", "tables": ["user", "sites", "--x"]}, None)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class Fake:
     done: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     answer: list[list[str]] = field(default_factory=lambda: [["1"]])
+    counted: dict[str, dict[str, int]] = field(default_factory=dict)
     engine: t.ClassVar[str] = "mysql"
     longest_name: t.ClassVar[int] = 64
 
@@ -65,6 +66,14 @@ class Fake:
 
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         return [f"orders without {name}" for name in tables]
+
+    def counters(self, database: str) -> dict[str, int]:
+        self._do(f"counters of {database}")
+        return dict(self.counted.get(database, {}))
+
+    def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
+        self._do("count on")
+        self.counted[database].update(counters)
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         self._do("swap")
@@ -375,3 +384,26 @@ def test_names_fit_and_stay_apart(live: str) -> None:
     assert len(made.encode()) <= 64
     assert made.endswith("__kept_20261122t101500z")
     assert made != _restore.beside(live + "y", "__kept_20261122t101500z", 64)
+
+
+def test_no_number_is_given_to_a_second_row(bench: Bench) -> None:
+    bench.engine.counted = {"shop": {"users": 9, "orders": 5, "gone": 3}, "shop__side": {"users": 7, "orders": 6, "new": 1}}
+    assert bench.reach("swapped")
+    assert bench.engine.counted["shop__side"] == {"users": 9, "orders": 6, "new": 1}
+    assert bench.engine.done.index("count on") < bench.engine.done.index("swap")
+    bench.engine.counted = {"shop": {"users": 12}, "shop__side": {}, bench.facts()["kept"]: {"users": 9}}
+    kept = bench.engine.counted[bench.facts()["kept"]]
+    assert bench.reach("returned")
+    assert kept == {"users": 12}, "the way back gives none a second time either"
+
+
+def test_counters_of_tables_that_stay_are_left_alone(bench: Bench) -> None:
+    bench.engine.counted = {"shop": {"users": 9, "orders": 5}, "shop__side": {"users": 7, "orders": 1}}
+    assert bench.reach("swapped", tables=["users"], accept_orphans=True)
+    assert bench.engine.counted["shop__side"] == {"users": 9, "orders": 1}
+
+
+def test_a_live_database_that_cannot_be_read_does_not_keep_the_restored_one_out(bench: Bench) -> None:
+    bench.engine.fails["counters of shop"] = RollbackError("crashed")
+    assert bench.reach("swapped")
+    assert "count on" not in bench.engine.done

@@ -77,6 +77,21 @@ def test_there_and_back(run_module: RunModule, live: pathlib.Path) -> None:
     assert sorted(path.name for path in live.parent.glob("data*")) == ["data.sqlite"]
 
 
+def test_no_number_is_given_twice(run_module: RunModule, live: pathlib.Path) -> None:
+    change(
+        live,
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT); CREATE TABLE other (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+    )
+    change(live, "INSERT INTO orders (what) VALUES ('first')")
+    back_up(run_module, live)
+    change(live, "INSERT INTO orders (what) VALUES ('lost'), ('lost too'); INSERT INTO other DEFAULT VALUES")
+    assert run_module("db_restore", options(live, state="swapped"))["changed"]
+    change(live, "INSERT INTO orders (what) VALUES ('new'); INSERT INTO other DEFAULT VALUES")
+    with contextlib.closing(sqlite3.connect(live)) as base:
+        assert list(base.execute("SELECT id, what FROM orders")) == [(1, "first"), (4, "new")]
+        assert list(base.execute("SELECT id FROM other")) == [(2,)]
+
+
 def test_orphans_are_refused_and_named(run_module: RunModule, live: pathlib.Path) -> None:
     change(live, "CREATE TABLE orders (id INTEGER, user INTEGER REFERENCES users); INSERT INTO orders VALUES (1, 7), (2, 8), (3, 1)")
     back_up(run_module, live)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two tables went back to a backup and the others stayed; what was lost by that was put back."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import PAGES, read_record
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, only
+
+if t.TYPE_CHECKING:
+    from testinfra.host import Host
+
+EXPECTED = {"tables_restored", "replayed"}
+requirement = pytest.mark.requirement
+
+
+def restored(rehearsed: Rehearsed) -> bool:
+    return rehearsed.run.expected == "tables_restored"
+
+
+def test_the_command_ends_well_and_the_site_is_open(rehearsed: Rehearsed) -> None:
+    assert rehearsed.record.rc == 0, rehearsed.record.output
+    for path in PAGES:
+        assert rehearsed.record.outside[path]["status"] == 200, path
+
+
+@only(restored)
+@requirement("CHOM-6.2-09", "D-008")
+def test_the_two_tables_are_those_of_the_backup(rehearsed: Rehearsed) -> None:
+    then, after = read_record(rehearsed.name, "controlled").before["tables"], rehearsed.record.after["tables"]
+    assert rehearsed.record.before["tables"]["sites"]["rows"] == 19900, "they were damaged"
+    assert (after["sites"]["rows"], after["sites"]["checksum"]) == (then["sites"]["rows"], then["sites"]["checksum"])
+
+
+@only(restored)
+def test_the_other_tables_stay_as_they_are(rehearsed: Rehearsed) -> None:
+    before, after = rehearsed.record.before["tables"], rehearsed.record.after["tables"]
+    for table in ("organizations", "failed_jobs"):
+        assert (after[table]["rows"], after[table]["checksum"]) == (before[table]["rows"], before[table]["checksum"]), table
+
+
+@only(restored)
+def test_no_number_is_given_to_a_second_user(rehearsed: Rehearsed) -> None:
+    opened = max(answer.t for answer in rehearsed.record.users if answer.path == "/" and answer.status == 503)
+    numbers = [(answer.t > opened, answer.id) for answer in rehearsed.record.users if answer.id is not None]
+    lost, new = ([number for after, number in numbers if after is wanted] for wanted in (False, True))
+    assert lost, "nobody signed up before the site was closed"
+    assert new, "nobody signed up after it was opened"
+    assert min(new) > max(lost)
+
+
+@only(lambda rehearsed: not restored(rehearsed))
+@requirement("CHOM-1.4-01")
+def test_whoever_signed_up_is_there_again(rehearsed: Rehearsed, host: Host) -> None:
+    acknowledged = {
+        str(answer.id) for name in ("restored", "replayed") for answer in read_record(rehearsed.name, name).users if answer.id is not None
+    }
+    rows = set(host.check_output("mariadb -N chom -e 'SELECT id FROM users'").split())
+    assert acknowledged
+    assert acknowledged <= rows
+
+
+def test_nothing_is_left_to_do_and_the_lock_is_free(rehearsed: Rehearsed) -> None:
+    durable = rehearsed.record.after["durable"]
+    assert (durable["lock"], durable["workers.json"]) == (None, None)
+    assert durable["last_run.json"]["outcome"] == "rolled_back"
+
+
+def test_jobs_and_sessions_stay(rehearsed: Rehearsed) -> None:
+    before, after = rehearsed.record.before, rehearsed.record.after
+    assert after["queues"]["parked"] == before["queues"]["parked"]
+    assert after["queues"]["default:delayed"] == before["queues"]["default:delayed"]
+    assert {key: after["sessions"].get(key) for key in before["sessions"]} == before["sessions"]
+
+
+def test_no_secret_is_said(rehearsed: Rehearsed) -> None:
+    for secret in rehearsed.record.after["secrets"]:
+        assert secret not in rehearsed.record.output
