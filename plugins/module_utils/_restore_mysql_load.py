@@ -28,7 +28,6 @@ _EVENTS = b"\n-- Dumping events for database"
 _ENDS = b"\n-- Dump completed"
 _KEY = re.compile(r"^  ((?:UNIQUE )?KEY `((?:[^`]|``)+)` .*?),?$", re.MULTILINE)
 _COUNTER = re.compile(r"^  (`(?:[^`]|``)+`) .*\bAUTO_INCREMENT\b", re.MULTILINE)
-_NEXT = re.compile(r" AUTO_INCREMENT=\d+")
 _SETTINGS = "SET SESSION foreign_key_checks = 0;\n"
 
 
@@ -40,11 +39,15 @@ class Loader:
     credentials: Credentials
     backup: Backup
     timeout: float
-    enabled: list[str] = field(default_factory=list)
+    enabled: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._deadline = time.monotonic() + self.timeout
+        self.deadline = time.monotonic() + self.timeout
         self._foreign: list[objects.ForeignKey] = []
+
+    @property
+    def left(self) -> float:
+        return max(1.0, self.deadline - time.monotonic())
 
     def run(self, jobs: int) -> list[str]:
         """Load everything; returns the events that would be at work, had they not been disabled on the way."""
@@ -55,6 +58,14 @@ class Loader:
         for part in parts:
             if part["kind"] == "schema":
                 self._load(part)
+        self.fill(parts, jobs)
+        for part in parts:
+            if part["kind"] == "programs":
+                self._load(part, _Quiet(self.enabled).feed)
+        return self.enabled
+
+    def fill(self, parts: t.Sequence[t.Mapping[str, t.Any]], jobs: int) -> None:
+        """Load the rows into the tables, which are there and empty."""
         data = sorted((part for part in parts if part["kind"] == "data"), key=_size, reverse=True)
         later = self._without_indexes(data)
         with ThreadPoolExecutor(jobs) as pool:
@@ -63,15 +74,11 @@ class Loader:
             for _done in pool.map(self._make_indexes, later):
                 pass
         self._finish(later)
-        for part in parts:
-            if part["kind"] == "programs":
-                self._load(part, _Quiet(self.enabled).feed)
-        return self.enabled
 
     def _load(self, part: t.Mapping[str, t.Any] | None, watch: t.Callable[[bytes], bytes] | None = None) -> None:
         """Decompress the whole backup, or a part of it, into the server."""
         path = self.backup["path"]
-        read = [] if part is None else [_region(path, part)]
+        read = [] if part is None else [region(path, part)]
         unpack = ["zstd", "--decompress", "--stdout", "--quiet", *(["--", path] if part is None else [])]
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -79,7 +86,7 @@ class Loader:
                 into = [client(self.runner), f"--defaults-file={options}", *EXACTLY, "--default-character-set=utf8mb4"]
                 into += ["--max-allowed-packet=1G", f"--database={self.credentials.database}"]
                 self.runner.pipeline(
-                    [*read, unpack, into], output=nowhere, watch=watch, watched=len(read), timeout=self._deadline - time.monotonic()
+                    [*read, unpack, into], output=nowhere, watch=watch, watched=len(read), timeout=self.deadline - time.monotonic()
                 )
         except CommandError as error:
             if "ERROR" in error.stderr:
@@ -101,27 +108,30 @@ class Loader:
             for key in objects.foreign_keys(self.runner, self.credentials, self.credentials.database)
             if key.table in chosen or key.parent in chosen
         ]
-        self._alter((key.table, f"DROP FOREIGN KEY {quoted_name(key.name)}") for key in keys)
-        self._alter((table, ", ".join(f"DROP KEY {name}" for name, _declared in found)) for table, found in chosen.items())
+        self.alter((key.table, f"DROP FOREIGN KEY {quoted_name(key.name)}") for key in keys)
+        self.alter((table, ", ".join(f"DROP KEY {name}" for name, _declared in found)) for table, found in chosen.items())
         later = [_Later(table, texts[table], [declared for _name, declared in found]) for table, found in chosen.items()]
         self._foreign = keys
         return later
 
     def _make_indexes(self, later: _Later) -> None:
-        self._alter([(later.table, ", ".join(f"ADD {declared}" for declared in later.indexes))])
+        self.alter([(later.table, ", ".join(f"ADD {declared}" for declared in later.indexes))])
 
     def _finish(self, later: t.Sequence[_Later]) -> None:
         """Declare the foreign keys again, and see that each table is what the backup says."""
-        self._alter((key.table, f"ADD {key.declared}") for key in self._foreign)
+        self.alter((key.table, f"ADD {key.declared}") for key in self._foreign)
         now = objects.created(self.runner, self.credentials, self.credentials.database, [one.table for one in later])
         for one in later:
-            if _NEXT.sub("", now[one.table]) != _NEXT.sub("", one.text):
+            if objects.without_counter(now[one.table]) != objects.without_counter(one.text):
                 raise RollbackError(f"The indexes of {one.table} could not be made as the backup has them.")
 
-    def _alter(self, changes: t.Iterable[tuple[str, str]]) -> None:
+    def alter(self, changes: t.Iterable[tuple[str, str]]) -> None:
         sql = "".join(f"ALTER TABLE {quoted_name(table)} {change};\n" for table, change in changes)
+        self.execute(sql)
+
+    def execute(self, sql: str) -> None:
         if sql:
-            query(self.runner, self.credentials, _SETTINGS + sql, timeout=max(1.0, self._deadline - time.monotonic()), exactly=True)
+            query(self.runner, self.credentials, _SETTINGS + sql, timeout=self.left, exactly=True)
 
 
 class _Later(t.NamedTuple):
@@ -169,7 +179,7 @@ def _size(part: t.Mapping[str, t.Any]) -> int:
     return int(part["uncompressed_bytes"])
 
 
-def _region(path: str, part: t.Mapping[str, t.Any]) -> list[str]:
+def region(path: str, part: t.Mapping[str, t.Any]) -> list[str]:
     """The command that reads a part of a file."""
     place = [f"skip={part['offset']}", f"count={part['bytes']}"]
     return ["dd", f"if={path}", "iflag=skip_bytes,count_bytes,fullblock", "bs=1M", "status=none", *place]

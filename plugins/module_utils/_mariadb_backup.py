@@ -1,0 +1,252 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+# The files of a database, copied by mariadb-backup while the server works, between the statements that make its tables and its programs.
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import threading
+import time
+import typing as t
+from dataclasses import dataclass
+
+from . import _database_mysql, _mariadb_files
+from . import _restore_mysql_objects as objects
+from ._database_dump import MysqlSource, count
+from ._database_dump_parallel import SCHEMA, Parts, programs
+from ._database_mysql import quoted_name
+from ._database_survey import global_privileges
+from ._dump_census import Census
+from ._errors import CommandError, RollbackError
+
+if t.TYPE_CHECKING:
+    from ._command import Conversation, Runner
+    from ._database_credentials import Credentials
+
+_PLAIN = re.compile(r"[0-9A-Za-z_]+")  # mariadb-backup takes other characters in a database's name for separators, or finds no files
+_NEEDED = {"RELOAD", "PROCESS"}
+_COPYING_INTERVAL = 100  # milliseconds; the default keeps everybody from committing for up to a second
+_EXPECTED_SHRINKING = 3
+_GLANCE = 0.001
+_CHUNK = 1 << 20
+_HELD = b"Acquired locks for BACKUP STAGE BLOCK_COMMIT"
+_FREE = b"Executing BACKUP STAGE END"
+_SNAPSHOT = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY; SELECT 'taken';"
+)
+_KINDS = """
+SELECT table_name, IFNULL(engine, ''), IFNULL(create_options, '') FROM information_schema.tables
+  WHERE table_schema = DATABASE() AND table_type NOT IN ('VIEW', 'SEQUENCE');
+SELECT '', 'encrypted', variable_name FROM information_schema.global_variables
+  WHERE variable_name IN ('INNODB_ENCRYPT_LOG', 'INNODB_ENCRYPT_TABLES') AND variable_value <> 'OFF';
+"""
+_ELSEWHERE = re.compile(r"\b(encrypted=yes|data directory)\b", re.IGNORECASE)
+
+
+@dataclass
+class PhysicalSource:
+    """A database of a MariaDB server on this host, to back up by its files."""
+
+    runner: Runner
+    credentials: Credentials
+    migrations_table: str
+    engine: t.ClassVar[str] = "mysql"
+    suffix: t.ClassVar[str] = ".mariadb.zst"
+
+    @property
+    def database(self) -> str:
+        return self.credentials.database
+
+    def prepare(self) -> int:
+        """Find out what is there and whether it can be copied; returns about how large the backup will be."""
+        self._logical = MysqlSource(self.runner, self.credentials, self.migrations_table)
+        self._logical.prepare()
+        if not _PLAIN.fullmatch(self.database):
+            raise _refused(f"The name of the database {self.database!r} has other characters than letters, digits and underscores")
+        self._require_tables()
+        self._folder = _mariadb_files.folder(self.runner, self.credentials)
+        self._login = self._chosen_login()
+        self._names = _mariadb_files.file_names(self.runner, self.credentials)
+        paths = [os.path.join(self._folder.path, name) for name in (self.database, "ibdata1")]
+        sizes = self._folder.run(["du", "--bytes", "--summarize", "--", *paths]).stdout
+        return sum(int(line.split("\t")[0]) for line in sizes.splitlines()) // _EXPECTED_SHRINKING
+
+    def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
+        """Write the definitions and the files to output; returns what they hold."""
+        self._deadline = time.monotonic() + timeout
+        parts = Parts(output)
+        tables = [*self._logical.found.sequences, *sorted(self._logical.found.sizes)]
+        before = self._definitions(tables)
+        parts.add("schema", self._logical.stream(SCHEMA, output, zstd, self._left, tables=tables))
+        rows, streams = self._files(parts, zstd)
+        if self._definitions(tables) != before:
+            raise RollbackError("The definition of a table was changed while the files were copied.", next_command="run again")
+        for what, wanted in programs(self._logical):
+            parts.add("programs", self._logical.stream(what, output, zstd, self._left, tables=wanted))
+        basis = "dump" if rows is not None else "server"
+        described = self._logical.described(rows or count(self.runner, self.credentials, self._logical.found.sizes), basis)
+        return {**described, "uncompressed_bytes": parts.census.size, "streams": streams, "parts": parts.found}
+
+    @property
+    def _left(self) -> float:
+        return max(1.0, self._deadline - time.monotonic())
+
+    def _require_tables(self) -> None:
+        found = _database_mysql.query(self.runner, self.credentials, _KINDS)
+        for table, engine, options in found:
+            if engine == "encrypted":
+                raise _refused(f"The server encrypts its files ({options.lower()})")
+            if engine != "InnoDB":
+                raise _refused(f"The table {table} is not of InnoDB but of {engine or 'an unknown engine'}")
+            if _ELSEWHERE.search(options):
+                raise _refused(f"The files of the table {table} are encrypted or lie elsewhere ({options})")
+
+    def _chosen_login(self) -> str:
+        """Who logs in for mariadb-backup: the server's own user by the socket where that is allowed, else the given user."""
+        place = [f"--socket={self._folder.socket}", "--protocol=socket", f"--user={self._folder.owner}"]
+        client = _database_mysql.client(self.runner)
+        ask = [client, "--no-defaults", *place, "--batch", "--skip-column-names", "--execute=SHOW GRANTS"]
+        own = self._folder.run(ask, check=False)
+        if own.rc == 0 and _may(own.stdout.splitlines()):
+            return self._options(self._folder.owner, "")
+        rows = _database_mysql.query(self.runner, self.credentials, "SHOW GRANTS")
+        if _may(row[0] for row in rows) and self.credentials.password:
+            return self._options(self.credentials.user, self.credentials.password)
+        owner = self._folder.owner
+        raise RollbackError(
+            f"Neither {owner!r} by the server's socket nor {self.credentials.user!r} with a password has the privileges"
+            f" {' and '.join(sorted(_NEEDED))}, without which mariadb-backup cannot work.",
+            next_command=f"GRANT ALL ON *.* TO {owner}@localhost IDENTIFIED VIA unix_socket, or use login_user",
+        )
+
+    def _options(self, user: str, password: str) -> str:
+        return _database_mysql.options(self.credentials.at_socket(self._folder.socket, user, password))
+
+    def _definitions(self, tables: t.Sequence[str]) -> dict[str, str]:
+        found = objects.created(self.runner, self.credentials, self.database, tables)
+        return {table: objects.without_counter(text) for table, text in found.items()}
+
+    def _files(self, parts: Parts, zstd: t.Sequence[str]) -> tuple[dict[str, int] | None, dict[str, t.Any]]:
+        """Copy the files; returns the rows of each table at that moment, if they could be counted, and how that went."""
+        census = Census()
+
+        def measure(chunk: bytes) -> None:
+            census.size += len(chunk)
+
+        command = [_mariadb_files.PROGRAM, "--defaults-file=/dev/stdin", "--backup", "--stream=mbstream", f"--databases={self.database}"]
+        command += [f"--datadir={self._folder.path}", f"--log-copy-interval={_COPYING_INTERVAL}"]
+        with self._session() as session, tempfile.TemporaryFile() as errors, _readable(self._login) as login:
+            moment = _Moment(session, os.dup(errors.fileno()))
+            with moment.watching():
+                try:
+                    argv = self._folder.stage(command, self._left)
+                    self.runner.pipeline([argv, zstd], output=parts.output, watch=measure, source=login, errors=errors, timeout=self._left)
+                except CommandError as error:
+                    raise _explained(error) from None
+                said = moment.said()
+            parts.add("files", census)
+            self._require_files(said)
+            rows = self._counted(session) if moment.taken else None
+        why = {} if rows is not None else {"why": "the rows could not be counted at the moment of the backup"}
+        return rows, {"number": 1, "seconds_held": round(moment.held, 3), **why}
+
+    def _require_files(self, said: bytes) -> None:
+        prefix = re.escape(self.database.encode())
+        copied = {name.decode() for name in re.findall(rb" \./" + prefix + rb"/([^\s/]+)\.ibd\b", said)}
+        lacking = sorted(table for (table, _part), name in self._names.items() if name not in copied)
+        if lacking:
+            raise _refused(f"These tables have no files of their own (innodb_file_per_table): {', '.join(lacking)}")
+
+    @contextlib.contextmanager
+    def _session(self) -> t.Iterator[Conversation]:
+        with _database_mysql.option_file(self.credentials) as options:
+            command = [_database_mysql.client(self.runner), f"--defaults-file={options}", "--batch", "--skip-column-names", "--unbuffered"]
+            command += ["--default-character-set=utf8mb4", f"--database={self.database}"]
+            with self.runner.converse(command) as session:
+                yield session
+
+    def _counted(self, session: Conversation) -> dict[str, int] | None:
+        tables = sorted(self._logical.found.sizes)
+        session.tell("".join(f"SELECT COUNT(*) FROM {quoted_name(table)};\n" for table in tables) + "SELECT 'counted';\n")
+        numbers = (session.hear("counted", self._left) or "").split()
+        return {table: int(number) for table, number in zip(tables, numbers)} if len(numbers) == len(tables) else None
+
+
+class _Moment:
+    """Opens a snapshot while mariadb-backup keeps everybody from committing: what is seen in it is what the backup holds."""
+
+    def __init__(self, session: Conversation, errors: int) -> None:
+        self._session = session
+        self._errors = errors
+        self._heard = b""
+        self._ended = threading.Event()
+        self.taken = False
+        self.held = 0.0
+
+    @contextlib.contextmanager
+    def watching(self) -> t.Iterator[None]:
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+            os.close(self._errors)
+
+    def said(self) -> bytes:
+        """What mariadb-backup has said so far."""
+        while chunk := os.pread(self._errors, _CHUNK, len(self._heard)):
+            self._heard += chunk
+        return self._heard
+
+    def _watch(self) -> None:
+        if not self._waited_for(_HELD):
+            return
+        began = time.monotonic()
+        answer = self._session.say(_SNAPSHOT, 5)
+        self.taken = answer == "taken" and _FREE not in self.said()
+        self._waited_for(_FREE)
+        self.held = time.monotonic() - began
+
+    def _waited_for(self, words: bytes) -> bool:
+        while words not in self.said():
+            if self._ended.wait(_GLANCE):
+                return False
+        return True
+
+
+@contextlib.contextmanager
+def _readable(text: str) -> t.Iterator[int]:
+    """The text as a file in memory that a program of another user can read where it inherits it, and nobody else can reach."""
+    descriptor = os.memfd_create("lastgood-login")
+    try:
+        os.fchmod(descriptor, 0o604)
+        os.write(descriptor, text.encode("utf-8", "surrogateescape"))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _may(grants: t.Iterable[str]) -> bool:
+    held = global_privileges(grants)
+    return "ALL PRIVILEGES" in held or held >= _NEEDED
+
+
+def _refused(why: str) -> RollbackError:
+    return RollbackError(f"{why}: a physical backup could not be restored beside the live database.", next_command="use form: logical")
+
+
+def _explained(error: CommandError) -> RollbackError:
+    if "No space left on device" in error.stderr:
+        return RollbackError("The disk of the backup directory became full.")
+    if error.stderr.startswith("zstd"):
+        return error
+    return RollbackError(f"mariadb-backup did not complete: {_mariadb_files.complaint(error.stderr)}.")
