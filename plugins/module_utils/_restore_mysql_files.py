@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from ._mariadb_files import Folder
 
 _AT_ONCE = 200  # files in one command
 _STAND_IN = "lastgood_partition_"
-_FULL_TEXT = re.compile(r"^  (FULLTEXT KEY (`(?:[^`]|``)+`) .*?),?$", re.MULTILINE)
 _MEMORY = "256M"
 
 
@@ -53,7 +51,6 @@ class FilesLoader(load.Loader):
             if piece.partition:
                 self.alter([(piece.whole, f"EXCHANGE PARTITION {quoted_name(piece.partition)} WITH TABLE {quoted_name(piece.table)}")])
                 self.drop(piece.table)
-        self._make_full_text(wanted)
         self.folder.clear(side)
         self._require(wanted)
 
@@ -93,13 +90,6 @@ class FilesLoader(load.Loader):
 
     def _take_over(self, piece: _Piece) -> None:
         self.alter([(piece.table, "IMPORT TABLESPACE")])
-
-    def _make_full_text(self, wanted: t.Mapping[str, str]) -> None:
-        """The words of a full-text index are in files that only their own server understands."""
-        for table, text in wanted.items():
-            found = _FULL_TEXT.findall(text)
-            self.alter((table, f"DROP KEY {name}") for _declared, name in found)
-            self.alter((table, f"ADD {declared}") for declared, _name in found)
 
     def _require(self, wanted: t.Mapping[str, str]) -> None:
         now = objects.created(self.runner, self.credentials, self.credentials.database, sorted(wanted))
