@@ -15,6 +15,8 @@ description:
     on the way. A PostgreSQL database is dumped in the snapshot of a session that counts its rows meanwhile, in C(pg_dump)'s own format, which
     C(pg_restore) reads; its owner, encoding, locale, settings and privileges, which such a dump lacks, are in the manifest.
     A SQLite database is copied by SQLite's own online backup and checked for damage.
+  - With O(form=physical), the file holds the definitions as statements, and the files of the tables as C(mariadb-backup) copies them; each is
+    compressed by itself, and C(parts) says where it lies.
   - The file is written aside, proven to be complete, flushed to disk and named. Its manifest, written last, says what the backup
     holds and has its checksum. A backup exists only once its manifest does; of a backup that fails, nothing stays.
   - The database is only read. Old backups are never removed.
@@ -142,6 +144,7 @@ backup:
     - What the manifest says.
     - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself or in its snapshot, and V(server) when the
       server was asked right after it.
+    - C(form) is what O(form) was.
     - C(streams) says how many programs dumped it and why not more, or for how many seconds commits were held back. C(parts) says where in the
       file each part lies that can be loaded by itself; the file as a whole is a dump like any other.
     - C(not_transactional) names tables that are not part of the one snapshot; C(warnings) says in words what may be missing.
