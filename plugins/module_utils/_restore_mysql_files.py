@@ -42,6 +42,10 @@ class FilesLoader(load.Loader):
                 self._unpack(part, scratch)
         self._make_ready(scratch)
         pieces = self._pieces(names)
+        keys = objects.foreign_keys(self.runner, self.credentials, self.credentials.database)
+        self.alter(
+            (key.table, f"DROP FOREIGN KEY {quoted_name(key.name)}") for key in keys
+        )  # a server refuses to drop empty tables with them
         self.alter((piece.table, "DISCARD TABLESPACE") for piece in pieces)
         self._move(os.path.join(scratch, str(self.backup["database"])), os.path.join(self.folder.path, side), pieces)
         with ThreadPoolExecutor(jobs) as pool:
@@ -51,6 +55,7 @@ class FilesLoader(load.Loader):
             if piece.partition:
                 self.alter([(piece.whole, f"EXCHANGE PARTITION {quoted_name(piece.partition)} WITH TABLE {quoted_name(piece.table)}")])
                 self.drop(piece.table)
+        self.alter((key.table, f"ADD {key.declared}") for key in keys)
         self.folder.clear(side)
         self._require(wanted)
 
