@@ -37,7 +37,7 @@ class Server(Streaming):
 
     def answer(self) -> str:
         sql = self.calls[-1].stdin or ""
-        if "information_schema.views" in sql:
+        if "information_schema.views" in sql or "key_column_usage" in sql:
             return ""
         if "information_schema.partitions" in sql:
             return NAMES
