@@ -194,6 +194,9 @@ class Session:
         self._before()
         return "taken"
 
+    def tell(self, text: str) -> None:
+        self.asked.append(text)
+
 
 @pytest.mark.parametrize(("late", "taken"), [(False, True), (True, False)], ids=["while they wait", "too late"])
 def test_a_snapshot_counts_only_if_nobody_could_commit_yet(tmp_path: pathlib.Path, late: bool, taken: bool) -> None:
@@ -206,7 +209,7 @@ def test_a_snapshot_counts_only_if_nobody_could_commit_yet(tmp_path: pathlib.Pat
             asked.set()
 
         session = Session(before)
-        moment = _mariadb_backup._Moment(t.cast("t.Any", session), os.dup(errors.fileno()))
+        moment = _mariadb_backup._Moment(t.cast("t.Any", session), os.dup(errors.fileno()), "questions")
         with moment.watching():
             errors.write(b"Starting BACKUP STAGE BLOCK_COMMIT\n")
             time.sleep(0.02)
@@ -216,3 +219,4 @@ def test_a_snapshot_counts_only_if_nobody_could_commit_yet(tmp_path: pathlib.Pat
             time.sleep(0.02)
             errors.write(_mariadb_backup._FREE)
         assert moment.taken is taken
+        assert session.asked[1:] == (["questions"] if taken else [])
