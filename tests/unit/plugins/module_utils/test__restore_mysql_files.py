@@ -105,6 +105,7 @@ def engine(server: Streaming, tmp_path: pathlib.Path) -> _restore_mysql.MysqlEng
     return _restore_mysql.MysqlEngine(t.cast("t.Any", server), LOGIN.with_database("chom"), Record(str(tmp_path / "record.json")), 0)
 
 
+@pytest.mark.requirement("G-36", "D-009")
 @pytest.mark.parametrize(
     ("made_by", "rc", "says"),
     [("11.4.5-MariaDB", 0, "only one of the same series can take them over"), ("11.8.2-MariaDB", 1, "deploy may not run programs as")],

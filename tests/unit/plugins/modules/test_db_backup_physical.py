@@ -89,6 +89,7 @@ def test_the_files_lie_between_the_statements_that_make_tables_and_programs(
     assert [(one["form"], one["verified"]) for one in listed] == [("physical", True)]
 
 
+@pytest.mark.requirement("D-007")
 def test_the_copy_is_made_by_the_user_whose_the_files_are_and_who_logs_in_by_the_socket(
     run_module: RunModule, host: Host, directory: pathlib.Path
 ) -> None:
@@ -198,6 +199,7 @@ class Session:
         self.asked.append(text)
 
 
+@pytest.mark.requirement("D-008")
 @pytest.mark.parametrize(("late", "taken"), [(False, True), (True, False)], ids=["while they wait", "too late"])
 def test_a_snapshot_counts_only_if_nobody_could_commit_yet(tmp_path: pathlib.Path, late: bool, taken: bool) -> None:
     with (tmp_path / "errors").open("w+b", buffering=0) as errors:
