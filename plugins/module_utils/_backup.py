@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ._clock import utc
@@ -129,13 +130,15 @@ def draft(wanted: Names) -> t.Iterator[int]:
 
 def publish(wanted: Names, descriptor: int, manifest: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Make the draft a backup: flush, name and checksum it, and write its manifest as the very last act."""
-    os.fsync(descriptor)
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(sha256, wanted.partial)
+        os.fsync(descriptor)
     complete = {
         "format_version": FORMAT_VERSION,
         "id": wanted.identifier,
         "file": wanted.file,
         "bytes": os.fstat(descriptor).st_size,
-        "sha256": sha256(wanted.partial),
+        "sha256": digest.result(),
         "compression": "zstd",
         **manifest,
         "finished": utc(),

@@ -116,7 +116,9 @@ def verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
     """Read a backup completely; raise Unusable unless it holds what its manifest says."""
     if _backup.sha256(backup["path"]) != backup["sha256"]:
         raise Unusable("its checksum differs from the manifest's")
-    if backup["engine"] == "sqlite":
+    if backup["form"] == "physical":
+        _verify_parts(backup)
+    elif backup["engine"] == "sqlite":
         _verify_sqlite(runner, backup)
     elif backup["engine"] == "postgresql":
         _verify_archive(runner, backup)
@@ -140,7 +142,14 @@ def _entry(directory: str, name: str, now: float) -> Entry:
         moment(found["finished"])
     except RollbackError as error:
         raise Unusable(error.message) from None
-    return {**found, "path": path, "manifest": os.path.join(directory, name), "age_seconds": round(age), "verified": None}
+    return {
+        "form": "logical",
+        **found,
+        "path": path,
+        "manifest": os.path.join(directory, name),
+        "age_seconds": round(age),
+        "verified": None,
+    }
 
 
 def _manifest(path: str) -> Entry:
@@ -170,6 +179,14 @@ def _verify_dump(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
         raise Unusable("its dump is not complete")
     if backup.get("rows_basis") == "dump" and census.rows != backup["tables"]:
         raise Unusable("its tables or rows differ from the manifest's")
+
+
+def _verify_parts(backup: t.Mapping[str, t.Any]) -> None:
+    """Each page of the files has a checksum too, which the server looks at when it takes them over."""
+    parts = backup.get("parts") or []
+    places = [sum(int(part["bytes"]) for part in parts[:number]) for number in range(len(parts) + 1)]
+    if places != [*(part["offset"] for part in parts), backup["bytes"]]:
+        raise Unusable("its parts are not those that its manifest names")
 
 
 def _verify_sqlite(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:

@@ -163,14 +163,16 @@ class Runner:
         watch: t.Callable[[bytes], bytes | None] | None = None,
         source: int = subprocess.DEVNULL,
         watched: int = 0,
+        errors: t.IO[bytes] | None = None,
         stop: threading.Event | None = None,
         timeout: float | None = None,
     ) -> None:
         """Connect the stages' standard streams, read from and write to open file descriptors.
 
         watch sees everything that the first stage, or the one with the number watched, writes, on its way; bytes that it
-        returns go on instead. Every stage must end with status 0; when one fails, or time runs out, or stop is set while
-        nothing comes to watch, all are stopped.
+        returns go on instead. What the first stage says on standard error can be read from errors meanwhile, by another descriptor.
+        Every stage must end with status 0; when one fails, or time runs out, or stop is set while nothing comes to watch, all
+        are stopped.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         started: list[_Stage] = []
@@ -179,7 +181,8 @@ class Runner:
             for number, argv in enumerate(stages):
                 seen = watch is not None and number == watched
                 last = number == len(stages) - 1
-                stage = _Stage(tuple(argv), self.path(argv[0]), before, output if last and not seen else subprocess.PIPE)
+                sink = output if last and not seen else subprocess.PIPE
+                stage = _Stage(tuple(argv), self.path(argv[0]), before, sink, errors if number == 0 else None)
                 started.append(stage)
                 before = subprocess.PIPE if seen and not last else stage.process.stdout
             if watch is not None:
@@ -366,9 +369,9 @@ class Spares:
 class _Stage:
     """One running program of a pipeline; what it says on standard error goes to a file, so that it never blocks."""
 
-    def __init__(self, argv: tuple[str, ...], path: str, source: t.Any, sink: t.Any) -> None:
+    def __init__(self, argv: tuple[str, ...], path: str, source: t.Any, sink: t.Any, errors: t.IO[bytes] | None) -> None:
         self.argv = argv
-        self.errors = tempfile.TemporaryFile()
+        self.errors = errors or tempfile.TemporaryFile()
         self.process = _start(
             [path, *argv[1:]],
             stdin=source,

@@ -62,6 +62,9 @@ class Credentials:
     def with_database(self, database: str) -> Credentials:
         return replace(self, database=database)
 
+    def at_socket(self, socket: str, user: str, password: str) -> Credentials:
+        return replace(self, socket=socket, user=user, password=password)
+
     def with_login(self, other: Credentials) -> Credentials:
         return replace(self, user=other.user, password=other.password, socket=other.socket or self.socket)
 

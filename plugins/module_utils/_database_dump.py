@@ -54,6 +54,11 @@ class MysqlSource:
         if lacking:
             raise RollbackError(f"The dump lacks tables that the database has: {', '.join(lacking)}.")
         uncounted = [table for table, rows in census.rows.items() if rows is None]
+        rows = {**census.rows, **count(self.runner, self.credentials, uncounted)}
+        return {**self.described(rows, "server" if uncounted else "dump"), "uncompressed_bytes": census.size, **streams}
+
+    def described(self, rows: t.Mapping[str, int | None], basis: str) -> dict[str, t.Any]:
+        """What the manifest says of the database."""
         return {
             **self.found.objects,
             "charset": self.found.charset,
@@ -62,12 +67,10 @@ class MysqlSource:
             "client_version": self.client_version,
             "not_transactional": self.found.not_transactional,
             "warnings": self.found.warnings,
-            "uncompressed_bytes": census.size,
-            "tables": {**census.rows, **_count(self.runner, self.credentials, uncounted)},
-            "rows_basis": "server" if uncounted else "dump",
-            "migrations": _migrations(self.runner, self.credentials, self.migrations_table, census.rows),
+            "tables": rows,
+            "rows_basis": basis,
+            "migrations": _migrations(self.runner, self.credentials, self.migrations_table, rows),
             "definers": sorted(self.found.definers),
-            **streams,
         }
 
     def _dump(self, output: int, zstd: t.Sequence[str], timeout: float) -> tuple[Census, dict[str, t.Any]]:
@@ -163,7 +166,7 @@ def _migrations(runner: Runner, credentials: Credentials, table: str, known: t.C
     return [name for (name,) in _database_mysql.query(runner, credentials, sql)]
 
 
-def _count(runner: Runner, credentials: Credentials, tables: t.Iterable[str]) -> dict[str, int]:
+def count(runner: Runner, credentials: Credentials, tables: t.Iterable[str]) -> dict[str, int]:
     """Rows of each table by asking the server now."""
     name = _database_mysql.quoted_name
     sql = "".join(f"SELECT COUNT(*) FROM {name(table)};\n" for table in sorted(tables))

@@ -31,6 +31,8 @@ _DOMINANT = 0.5  # of what one program should dump
 _CHUNK = 1 << 20
 _HOLD_SECONDS = 5
 _LOCK_SECONDS = 3
+SCHEMA = ("--no-data", "--skip-triggers")
+_PROGRAMS = ("--no-create-info", "--no-data", "--routines", "--events", "--triggers")
 _NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _HOLD = {
     True: "BACKUP STAGE START; BACKUP STAGE BLOCK_COMMIT; SELECT 'held';",
@@ -48,7 +50,7 @@ class Portion:
 
 
 @dataclass
-class _Parts:
+class Parts:
     """The parts of the file so far."""
 
     output: int
@@ -112,9 +114,9 @@ class _Dump:
     deadline: float
 
     def run(self, hold: _Hold) -> tuple[Census, dict[str, t.Any]] | str:
-        parts = _Parts(self.output)
+        parts = Parts(self.output)
         tables = [*self.source.found.sequences, *sorted(self.source.found.sizes)]
-        parts.add("schema", self._one(["--no-data", "--skip-triggers"], self.output, tables))
+        parts.add("schema", self._one(SCHEMA, self.output, tables))
         self._stop = threading.Event()
         self._begun = [threading.Event() for _portion in self.wanted]
         folder = os.path.dirname(os.readlink(f"/proc/self/fd/{self.output}"))
@@ -136,7 +138,8 @@ class _Dump:
                 raise failed or RollbackError("The database server let the commits go before all dumps had begun.")
             for aside, census in zip(asides, done):
                 parts.append(aside, t.cast("Census", census))
-        self._programs(parts)
+        for what, wanted in programs(self.source):
+            parts.add("programs", self._one(what, self.output, wanted))
         return parts.census, {"streams": {"number": len(self.wanted), "seconds_held": round(held, 3)}, "parts": parts.found}
 
     def _portion(self, number: int, aside: int) -> Census:
@@ -155,16 +158,15 @@ class _Dump:
         finally:
             self._begun[number].set()
 
-    def _programs(self, parts: _Parts) -> None:
-        """What may need all tables to be there: triggers, events and routines, then views."""
-        parts.add("programs", self._one(["--no-create-info", "--no-data", "--routines", "--events", "--triggers"], self.output, ()))
-        if self.source.found.views:
-            parts.add("programs", self._one(["--no-data", "--skip-triggers"], self.output, self.source.found.views))
-
     def _one(self, what: t.Sequence[str], output: int, tables: t.Sequence[str], look: t.Callable[[Census], None] | None = None) -> Census:
         stop = self._stop if look else None
         left = max(1.0, self.deadline - time.monotonic())
         return self.source.stream(what, output, self.zstd, left, tables=tables, stop=stop, look=look)
+
+
+def programs(source: MysqlSource) -> list[tuple[t.Sequence[str], list[str]]]:
+    """How to dump what may need all tables to be there: triggers, events and routines, then views."""
+    return [(_PROGRAMS, []), *([(SCHEMA, source.found.views)] if source.found.views else [])]
 
 
 class _Hold:

@@ -81,7 +81,7 @@ def place(credentials: Credentials) -> str:
 @contextlib.contextmanager
 def option_file(credentials: Credentials) -> t.Iterator[str]:
     """A path at which programs of the same user find the login while the block runs."""
-    with in_memory("lastgood-login", _options(credentials)) as path:
+    with in_memory("lastgood-login", options(credentials)) as path:
         yield path
 
 
@@ -119,7 +119,8 @@ def quoted_text(text: str) -> str:
     return f"CONVERT(0x{text.encode().hex()} USING utf8mb4)" if text else "''"
 
 
-def _options(credentials: Credentials) -> str:
+def options(credentials: Credentials) -> str:
+    """The login as an option file."""
     settings = {"user": credentials.user, "password": credentials.password}
     if credentials.socket:
         settings.update(protocol="socket", socket=credentials.socket)

@@ -103,6 +103,7 @@ APPLICATION: Options = {
     "backup": _group(
         {
             "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"], "default": "mysql"},
+            "form": {"type": "str", "choices": ["logical", "physical"], "default": "logical"},
             "directory": {"type": "str"},
             "minimum_free": {"type": "str", "default": "64M"},
         }

@@ -11,11 +11,13 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from . import _mariadb_files
 from . import _restore_mysql_load as load
 from ._database_mysql import query, quoted_name, quoted_text
 from ._database_survey import global_privileges, privileges_on
 from ._errors import RollbackError
 from ._restore import UNTOUCHED
+from ._restore_mysql_files import FilesLoader
 from ._restore_mysql_swap import MAY_NAME_DEFINERS, Swap
 
 if t.TYPE_CHECKING:
@@ -47,6 +49,7 @@ _NEEDED = {
     "INDEX", "INSERT", "LOCK TABLES", "REFERENCES", "SELECT", "SHOW VIEW", "TRIGGER",
 }  # fmt: skip
 _VERSION = re.compile(r"(\d+)\.(\d+)")
+_NOT_EMPTY = "ERROR 1010 "
 _GROWS = 2  # a loaded database with its indexes, to its dump
 
 
@@ -66,7 +69,10 @@ class MysqlEngine:
         (version, folder, me), *grants = self._ask(sql)
         _require_version(str(backup.get("server_version", "")), version)
         self._require_privileges(me, [row[0] for row in grants], side, set(backup.get("definers") or ()))
-        self._require_space(folder, int(backup.get("uncompressed_bytes") or 0))
+        size = int(backup.get("uncompressed_bytes") or 0)
+        if backup["form"] == "physical":
+            self._require_files(str(backup.get("server_version", "")))
+        self._require_space(folder, size if backup["form"] == "physical" else size * _GROWS)
 
     def exists(self, database: str) -> bool:
         return self._ask(f"SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {quoted_text(database)}") == [["1"]]
@@ -74,7 +80,12 @@ class MysqlEngine:
     def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
         charset, collation = (re.sub(r"\W", "", str(backup.get(name, ""))) for name in ("charset", "collation"))
         self._ask(f"CREATE DATABASE {quoted_name(side)} CHARACTER SET {charset} COLLATE {collation}")
-        loader = load.Loader(self.runner, self.credentials.with_database(side), backup, timeout)
+        there = self.credentials.with_database(side)
+        if backup["form"] == "physical":
+            folder = _mariadb_files.folder(self.runner, there)
+            loader: load.Loader = FilesLoader(self.runner, there, backup, timeout, folder)
+        else:
+            loader = load.Loader(self.runner, there, backup, timeout)
         self.record.write(notes={"enabled": {side: loader.run(jobs)}})
 
     def census(self, database: str) -> dict[str, t.Any]:
@@ -117,7 +128,15 @@ class MysqlEngine:
         Swap(self.runner, self.credentials, self.record).run(live, incoming, outgoing, tables)
 
     def drop(self, database: str) -> None:
-        self._ask(f"SET foreign_key_checks = 0;\nDROP DATABASE {quoted_name(database)};")
+        sql = f"SET foreign_key_checks = 0;\nDROP DATABASE {quoted_name(database)};"
+        try:
+            self._ask(sql)
+        except RollbackError as error:  # what an interrupted load of files left is not known to the server
+            if _NOT_EMPTY not in error.message:
+                raise
+            there = self.credentials.with_database(database)
+            _mariadb_files.folder(self.runner, there).clear(_mariadb_files.database_name(self.runner, there))
+            self._ask(sql)
 
     def _ask(self, sql: str, database: str = "") -> list[list[str]]:
         return query(self.runner, self.credentials.with_database(database), sql, timeout=3600) if sql else []
@@ -141,15 +160,27 @@ class MysqlEngine:
                 next_command="use login_user",
             )
 
+    def _require_files(self, made_by: str) -> None:
+        try:
+            ours = _mariadb_files.folder(self.runner, self.credentials.with_database("")).version
+        except RollbackError as error:
+            error.state = UNTOUCHED
+            raise
+        if _mariadb_files.series(made_by) != _mariadb_files.series(ours):
+            raise RollbackError(
+                f"The backup holds files of MariaDB {made_by}, and this server is {ours}: only one of the same series can take them over.",
+                state=UNTOUCHED,
+            )
+
     def _require_space(self, folder: str, size: int) -> None:
         try:
             found = os.statvfs(folder)
         except OSError:  # the server is on another host
             return
         free = found.f_bavail * found.f_frsize
-        if free < size * _GROWS + self.minimum_free:
+        if free < size + self.minimum_free:
             raise RollbackError(
-                f"The database server's folder {folder} has {free} bytes free; about {size * _GROWS} are expected for the side database"
+                f"The database server's folder {folder} has {free} bytes free; about {size} are expected for the side database"
                 f" and {self.minimum_free} must stay free.",
                 state=UNTOUCHED,
             )

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import re
 import time
@@ -25,10 +26,12 @@ if t.TYPE_CHECKING:
 
 _LARGE = 8 << 20
 _EVENTS = b"\n-- Dumping events for database"
+_UNCHECKED = b" UNIQUE_CHECKS=0 "
+_CHECKED = b" UNIQUE_CHECKS=1 "
+_ROWS = b"\nINSERT INTO "
 _ENDS = b"\n-- Dump completed"
 _KEY = re.compile(r"^  ((?:UNIQUE )?KEY `((?:[^`]|``)+)` .*?),?$", re.MULTILINE)
 _COUNTER = re.compile(r"^  (`(?:[^`]|``)+`) .*\bAUTO_INCREMENT\b", re.MULTILINE)
-_NEXT = re.compile(r" AUTO_INCREMENT=\d+")
 _SETTINGS = "SET SESSION foreign_key_checks = 0;\n"
 
 
@@ -40,11 +43,15 @@ class Loader:
     credentials: Credentials
     backup: Backup
     timeout: float
-    enabled: list[str] = field(default_factory=list)
+    enabled: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._deadline = time.monotonic() + self.timeout
+        self.deadline = time.monotonic() + self.timeout
         self._foreign: list[objects.ForeignKey] = []
+
+    @property
+    def left(self) -> float:
+        return max(1.0, self.deadline - time.monotonic())
 
     def run(self, jobs: int) -> list[str]:
         """Load everything; returns the events that would be at work, had they not been disabled on the way."""
@@ -55,23 +62,27 @@ class Loader:
         for part in parts:
             if part["kind"] == "schema":
                 self._load(part)
-        data = sorted((part for part in parts if part["kind"] == "data"), key=_size, reverse=True)
-        later = self._without_indexes(data)
-        with ThreadPoolExecutor(jobs) as pool:
-            for _done in pool.map(self._load, data):
-                pass
-            for _done in pool.map(self._make_indexes, later):
-                pass
-        self._finish(later)
+        self.fill(parts, jobs)
         for part in parts:
             if part["kind"] == "programs":
                 self._load(part, _Quiet(self.enabled).feed)
         return self.enabled
 
+    def fill(self, parts: t.Sequence[t.Mapping[str, t.Any]], jobs: int) -> None:
+        """Load the rows into the tables, which are there and empty."""
+        data = sorted((part for part in parts if part["kind"] == "data"), key=_size, reverse=True)
+        later = self._without_indexes(data)
+        with ThreadPoolExecutor(jobs) as pool:
+            for _done in pool.map(self._load, data, _watches(data)):
+                pass
+            for _done in pool.map(self._make_indexes, later):
+                pass
+        self._finish(later)
+
     def _load(self, part: t.Mapping[str, t.Any] | None, watch: t.Callable[[bytes], bytes] | None = None) -> None:
         """Decompress the whole backup, or a part of it, into the server."""
         path = self.backup["path"]
-        read = [] if part is None else [_region(path, part)]
+        read = [] if part is None else [region(path, part)]
         unpack = ["zstd", "--decompress", "--stdout", "--quiet", *(["--", path] if part is None else [])]
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -79,7 +90,7 @@ class Loader:
                 into = [client(self.runner), f"--defaults-file={options}", *EXACTLY, "--default-character-set=utf8mb4"]
                 into += ["--max-allowed-packet=1G", f"--database={self.credentials.database}"]
                 self.runner.pipeline(
-                    [*read, unpack, into], output=nowhere, watch=watch, watched=len(read), timeout=self._deadline - time.monotonic()
+                    [*read, unpack, into], output=nowhere, watch=watch, watched=len(read), timeout=self.deadline - time.monotonic()
                 )
         except CommandError as error:
             if "ERROR" in error.stderr:
@@ -101,27 +112,30 @@ class Loader:
             for key in objects.foreign_keys(self.runner, self.credentials, self.credentials.database)
             if key.table in chosen or key.parent in chosen
         ]
-        self._alter((key.table, f"DROP FOREIGN KEY {quoted_name(key.name)}") for key in keys)
-        self._alter((table, ", ".join(f"DROP KEY {name}" for name, _declared in found)) for table, found in chosen.items())
+        self.alter((key.table, f"DROP FOREIGN KEY {quoted_name(key.name)}") for key in keys)
+        self.alter((table, ", ".join(f"DROP KEY {name}" for name, _declared in found)) for table, found in chosen.items())
         later = [_Later(table, texts[table], [declared for _name, declared in found]) for table, found in chosen.items()]
         self._foreign = keys
         return later
 
     def _make_indexes(self, later: _Later) -> None:
-        self._alter([(later.table, ", ".join(f"ADD {declared}" for declared in later.indexes))])
+        self.alter([(later.table, ", ".join(f"ADD {declared}" for declared in later.indexes))])
 
     def _finish(self, later: t.Sequence[_Later]) -> None:
         """Declare the foreign keys again, and see that each table is what the backup says."""
-        self._alter((key.table, f"ADD {key.declared}") for key in self._foreign)
+        self.alter((key.table, f"ADD {key.declared}") for key in self._foreign)
         now = objects.created(self.runner, self.credentials, self.credentials.database, [one.table for one in later])
         for one in later:
-            if _NEXT.sub("", now[one.table]) != _NEXT.sub("", one.text):
+            if objects.without_counter(now[one.table]) != objects.without_counter(one.text):
                 raise RollbackError(f"The indexes of {one.table} could not be made as the backup has them.")
 
-    def _alter(self, changes: t.Iterable[tuple[str, str]]) -> None:
+    def alter(self, changes: t.Iterable[tuple[str, str]]) -> None:
         sql = "".join(f"ALTER TABLE {quoted_name(table)} {change};\n" for table, change in changes)
+        self.execute(sql)
+
+    def execute(self, sql: str) -> None:
         if sql:
-            query(self.runner, self.credentials, _SETTINGS + sql, timeout=max(1.0, self._deadline - time.monotonic()), exactly=True)
+            query(self.runner, self.credentials, _SETTINGS + sql, timeout=self.left, exactly=True)
 
 
 class _Later(t.NamedTuple):
@@ -130,6 +144,26 @@ class _Later(t.NamedTuple):
     table: str
     text: str
     indexes: list[str]
+
+
+class _Shared:
+    """Lets a dump pass by, but for its wish not to check unique keys.
+
+    With it a server hands the whole of an empty table to who inserts first, until that transaction ends, and other parts have to wait.
+    """
+
+    def __init__(self) -> None:
+        self._head: bytes | None = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        if self._head is None:
+            return chunk
+        self._head += chunk
+        if _UNCHECKED not in self._head and _ROWS not in self._head:
+            return b""
+        before, found, after = self._head.partition(_ROWS)
+        self._head = None
+        return before.replace(_UNCHECKED, _CHECKED) + found + after
 
 
 class _Quiet:
@@ -156,6 +190,12 @@ class _Quiet:
         return out
 
 
+def _watches(data: t.Sequence[t.Mapping[str, t.Any]]) -> list[t.Callable[[bytes], bytes] | None]:
+    """For each part how it passes by: those with rows of the same table are loaded at the same time."""
+    parts = collections.Counter(table for part in data for table in part["tables"])
+    return [_Shared().feed if any(parts[table] > 1 for table in part["tables"]) else None for part in data]
+
+
 def _secondary(text: str) -> list[tuple[str, str]]:
     """The indexes of a table that can be made later, with their declarations."""
     primary = re.search(r"^  PRIMARY KEY \((`(?:[^`]|``)+`)", text, re.MULTILINE)
@@ -169,7 +209,7 @@ def _size(part: t.Mapping[str, t.Any]) -> int:
     return int(part["uncompressed_bytes"])
 
 
-def _region(path: str, part: t.Mapping[str, t.Any]) -> list[str]:
+def region(path: str, part: t.Mapping[str, t.Any]) -> list[str]:
     """The command that reads a part of a file."""
     place = [f"skip={part['offset']}", f"count={part['bytes']}"]
     return ["dd", f"if={path}", "iflag=skip_bytes,count_bytes,fullblock", "bs=1M", "status=none", *place]

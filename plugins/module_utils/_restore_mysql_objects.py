@@ -53,6 +53,7 @@ _STATUS = re.compile(
 _DEFINER = re.compile(r"\bDEFINER=`((?:[^`]|``)*)`(?:@`((?:[^`]|``)*)`)?")
 _FOREIGN_KEY = re.compile(r"^  (CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY .*?),?$", re.MULTILINE)
 _KEY = re.compile(r"^  (?:UNIQUE )?KEY (`(?:[^`]|``)+`) (.*?),?$", re.MULTILINE)
+_COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
 _CREATE = re.compile(r"CREATE (?:OR REPLACE )?")
 _BINARY = "SET character_set_results = binary;\n"
 
@@ -120,6 +121,11 @@ def created(runner: Runner, credentials: Credentials, database: str, tables: t.S
     sql = "".join(f"SHOW CREATE TABLE {quoted_name(name)};\n" for name in tables)
     rows = query(runner, credentials.with_database(database), _BINARY + sql) if tables else []
     return {name: row[1] for name, row in zip(tables, rows)}
+
+
+def without_counter(text: str) -> str:
+    """How a table is created, but for the number that it gives next."""
+    return _COUNTER.sub("", text)
 
 
 def dropped(definition: Definition, database: str) -> str:

@@ -15,6 +15,8 @@ description:
     on the way. A PostgreSQL database is dumped in the snapshot of a session that counts its rows meanwhile, in C(pg_dump)'s own format, which
     C(pg_restore) reads; its owner, encoding, locale, settings and privileges, which such a dump lacks, are in the manifest.
     A SQLite database is copied by SQLite's own online backup and checked for damage.
+  - With O(form=physical), the file holds the definitions as statements, and the files of the tables as C(mariadb-backup) copies them; each is
+    compressed by itself, and C(parts) says where it lies.
   - The file is written aside, proven to be complete, flushed to disk and named. Its manifest, written last, says what the backup
     holds and has its checksum. A backup exists only once its manifest does; of a backup that fails, nothing stays.
   - The database is only read. Old backups are never removed.
@@ -37,6 +39,7 @@ attributes:
 requirements:
   - zstd
   - mariadb-dump and mariadb, or mysqldump and mysql (for O(engine=mysql))
+  - mariadb-backup (for O(form=physical))
   - pg_dump and psql of PostgreSQL 13 or later (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
 options:
@@ -53,6 +56,18 @@ options:
   label:
     description: What the backup is for, such as V(pre-rollback). It becomes a part of the file name.
     type: str
+  form:
+    description:
+      - V(logical) dumps a database as statements, which later servers understand too.
+      - V(physical) copies the files of a MariaDB database while the server works, in a fraction of the time, and so is its restore. It needs
+        C(mariadb-backup) of the server's series on the server's host, the right to run programs as the system's user whose the server's
+        files are (C(docs/sudoers.md)), and for the login of C(mariadb-backup) that user by the server's socket, as MariaDB sets it up itself, or
+        a database user with a password who has RELOAD and PROCESS.
+      - A physical backup can be restored by a server of the same series only. A database is refused when it has tables of other engines than
+        InnoDB, encrypted tables, tables whose files lie elsewhere, or a name with other characters than letters, digits and underscores.
+    type: str
+    choices: [logical, physical]
+    default: logical
   migrations_table:
     description: The table that lists the applied migrations. They are written into the manifest when it exists.
     type: str
@@ -129,6 +144,7 @@ backup:
     - What the manifest says.
     - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself or in its snapshot, and V(server) when the
       server was asked right after it.
+    - C(form) is what O(form) was.
     - C(streams) says how many programs dumped it and why not more, or for how many seconds commits were held back. C(parts) says where in the
       file each part lies that can be loaded by itself; the file as a whole is a dump like any other.
     - C(not_transactional) names tables that are not part of the one snapshot; C(warnings) says in words what may be missing.
@@ -139,6 +155,7 @@ backup:
   type: dict
   sample:
     format_version: 1
+    form: logical
     id: chom-20261122T021956.123Z-pre-rollback
     file: chom-20261122T021956.123Z-pre-rollback.sql.zst
     bytes: 41691936
@@ -187,16 +204,21 @@ from ..module_utils._database_credentials import LOGIN, from_options
 from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
+from ..module_utils._mariadb_backup import PhysicalSource
 from ..module_utils._postgresql_dump import PostgresqlSource
 from ..module_utils._wiring import JOURNAL, conclude
 
 
 def _source(options: dict[str, t.Any], runner: Runner) -> _backup.Source:
     credentials = from_options(options, runner)
+    if options["form"] == "physical" and credentials.engine != "mysql":
+        raise RollbackError(f"There is no physical form of a backup of {credentials.engine}.", next_command="use form: logical")
     if credentials.engine == "sqlite":
         return SqliteSource(runner, credentials.database, options["environment_user"], options["migrations_table"])
     if credentials.engine == "postgresql":
         return PostgresqlSource(runner, credentials, options["migrations_table"])
+    if options["form"] == "physical":
+        return PhysicalSource(runner, credentials, options["migrations_table"])
     return MysqlSource(runner, credentials, options["migrations_table"], options["jobs"])
 
 
@@ -226,7 +248,7 @@ def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     }
     if module.check_mode:
         return result
-    about = {key: options[key] for key in ("application", "application_version", "label")}
+    about = {key: options[key] for key in ("application", "application_version", "label", "form")}
     about.update(host=socket.gethostname(), started=utc(now))
     backup = _backup.make(source, names, about, zstd=zstd, timeout=options["timeout"])
     for warning in backup["warnings"]:
@@ -249,6 +271,7 @@ _OPTIONS: dict[str, t.Any] = {
     "application": {"type": "str"},
     "application_version": {"type": "str"},
     "label": {"type": "str"},
+    "form": {"type": "str", "choices": ["logical", "physical"], "default": "logical"},
     "migrations_table": {"type": "str", "default": "migrations"},
     "minimum_free": {"type": "bytes", "default": "64M"},
     "compression_level": {"type": "int", "default": 1},

@@ -87,6 +87,7 @@ backups:
     - C(path) and C(manifest) are the full paths of its files, and C(age_seconds) says how old its data are.
     - C(taken_after_bad) names the version that ran when it was begun if the ledger calls that bad, or was to be the one that ran by its manifest; the
       data in it may be damaged. It is null when nothing bad is known, and only there with O(state_directory).
+    - C(form) is V(logical) or V(physical), as O(lastgood.rollback.db_backup#module:form) says.
     - C(verified) is V(true) when O(verify) read it completely, else null.
   returned: success
   type: list
@@ -99,6 +100,7 @@ backups:
       verified: true
       taken_after_bad: {id: 20261122T013000000Z-5d1c0a7be2f4, version: v1.2.4, since: "2026-11-22T01:30:00.000Z", reason: loses orders}
       engine: mysql
+      form: logical
       database: chom
       application: chom
       application_version: v1.2.4

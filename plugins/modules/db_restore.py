@@ -27,6 +27,9 @@ description:
     whole databases can be restored, not single O(tables).
   - Before a swap, counters that number new rows are moved on to where those of the live database are, so that no number is given to a
     second row and saved rows can be put back (C(AUTO_INCREMENT) of InnoDB, sequences of PostgreSQL that go up, C(AUTOINCREMENT) of SQLite).
+  - Of a physical backup, the files are made ready beside the others in the server's folder and taken over by empty tables of the side database
+    (C(IMPORT TABLESPACE)). It is refused, before anything is made, by a server of another series, on another host, and where the user of the
+    connection may not run programs as the system's user whose the server's files are.
   - In MariaDB and MySQL, in the side database and in the kept one, events are disabled; in the live one they are as they were.
   - The login needs the privileges for all this on the three databases, and SET USER (or SUPER) when views, triggers or programs
     belong to other users.
@@ -48,6 +51,7 @@ attributes:
 requirements:
   - zstd
   - mariadb, or mysql (for O(engine=mysql))
+  - mariadb-backup of the server's series (for physical backups)
   - psql and pg_restore of PostgreSQL 13 or later (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
 options:

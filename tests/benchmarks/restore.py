@@ -21,6 +21,7 @@ LOAD = f"gunzip <{THEIRS} | sudo -n mariadb {OTHER}"
 def restore(host: Host, runs: int, note: t.Callable[[str], None]) -> list[Comparison]:
     """Wall time from the controller: the backup, loading it beside the live database with all proof, the swap and the way back."""
     saved, beside = Comparison("database_backup", "s", 0.45), Comparison("database_restore", "s", 0.45)
+    copied, taken = Comparison("database_backup_physical", "s", 0.2), Comparison("database_restore_physical", "s", 0.2)
     swap, back = Comparison("database_swap", "s", None), Comparison("database_return", "s", None)
     note("restore: a database of one gigabyte is being made")
     host.root(prepare())
@@ -41,6 +42,18 @@ def restore(host: Host, runs: int, note: t.Callable[[str], None]) -> list[Compar
             seconds = json.loads(host.root("cat /var/lib/lastgood/bench/db_restore.json"))["proof"]["seconds"]
             _ours(host, "db_restore", {"state": "released"})
             host.root(f"rm {DIRECTORY}/*")
+            copied.theirs.append(saved.theirs[-1])
+            copied.ours.append(_ours(host, "db_backup", {"directory": DIRECTORY, "form": "physical"}))
+            size = host.root(f"stat -c %s {DIRECTORY}/*.mariadb.zst").strip()
+            taken.theirs.append(theirs)
+            manifest = {"backup": host.root(f"ls {DIRECTORY}/*.manifest.json").strip()}
+            taken.ours.append(_ours(host, "db_restore", {"state": "beside", **manifest}))
+            spent = json.loads(host.root("cat /var/lib/lastgood/bench/db_restore.json"))["proof"]["seconds"]
+            _ours(host, "db_restore", {"state": "released"})
+            host.root(f"rm {DIRECTORY}/*")
+            note(
+                f"physical {number + 1}: backup {copied.ours[-1]:.1f} s ({int(size) / 1e6:.0f} MB), beside {taken.ours[-1]:.1f} s ({spent})"
+            )
             note(
                 f"restore {number + 1}: backup {saved.ours[-1]:.1f} and {saved.theirs[-1]:.1f} s; beside {beside.ours[-1]:.1f} s ({seconds}),"
                 f" theirs {theirs:.1f} s; swap {swap.ours[-1]:.2f} s, way back {back.ours[-1]:.2f} s"
@@ -49,7 +62,7 @@ def restore(host: Host, runs: int, note: t.Callable[[str], None]) -> list[Compar
         names = host.root("mariadb -N -e 'SHOW DATABASES'").split()
         drop = "; ".join(f"DROP DATABASE {name}" for name in names if name.startswith(DATABASE))
         host.root(f"mariadb -e '{drop}; DROP USER {DATABASE}@localhost'; rm -rf {DIRECTORY} {ENVIRONMENT} /var/lib/lastgood/bench")
-    return [saved, beside, swap, back]
+    return [saved, beside, copied, taken, swap, back]
 
 
 def _ours(host: Host, module: str, options: t.Mapping[str, t.Any]) -> float:

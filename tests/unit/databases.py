@@ -52,6 +52,8 @@ class Streaming(Scripted):
     """A scripted runner whose pipelines hand on a given stream, in small pieces, and leave it uncompressed."""
 
     stream: bytes = DUMP
+    files: bytes = b"XBSTCK01 files of tables"
+    complaints: bytes = b""
     survey: str = SURVEY
     failure: Completed | None = None
     pipelines: list[list[list[str]]] = field(default_factory=list)
@@ -81,10 +83,18 @@ class Streaming(Scripted):
         output: int,
         watch: t.Callable[[bytes], bytes | None] | None = None,
         watched: int = 0,
+        source: int | None = None,
+        errors: t.IO[bytes] | None = None,
         stop: threading.Event | None = None,
         timeout: float | None = None,
     ) -> None:
         self.pipelines.append([list(stage) for stage in stages])
+        if source is not None:
+            self.logins.append(os.read(source, 1 << 16).decode())
+        if errors is not None:
+            errors.write(self.complaints)
+            errors.flush()
+            self.stream, before = self.files, self.stream
         for stage in stages:
             self._look_at_login(stage)
         binary = "--default-character-set=binary" in stages[0]
@@ -93,13 +103,15 @@ class Streaming(Scripted):
             piece = stream[start : start + 7]
             changed = watch(piece) if watch is not None else None
             os.write(output, piece if changed is None else changed)
+        if errors is not None:
+            self.stream = before
         if self.failure is not None:
             raise _command._failure(self.failure, None)
 
     def _look_at_login(self, argv: t.Sequence[str]) -> None:
         """Read the login as the program would, while it is there."""
         for argument in argv:
-            if argument.startswith("--defaults-file="):
+            if argument.startswith("--defaults-file=/proc/"):
                 with open(argument.partition("=")[2]) as file:
                     assert os.fstat(file.fileno()).st_mode & 0o777 == 0o600
                     self.logins.append(file.read())

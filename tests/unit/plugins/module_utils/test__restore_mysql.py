@@ -69,6 +69,18 @@ def test_events_of_a_dump_are_disabled_on_the_way(size: int) -> None:
     assert enabled == ["tidy `up"]
 
 
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+def test_parts_of_one_table_do_not_lock_each_other_out(size: int) -> None:
+    head = b"/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */;\n"
+    rows = b"\nINSERT INTO `x` VALUES\n(' UNIQUE_CHECKS=0 ');\n"
+    alone, *shared = load._watches([{"tables": {"a": 1, "b": 2}}, {"tables": {"c": 1}}, {"tables": {"c": 2}}])
+    assert alone is None
+    for watch, dump in zip(shared, (head + rows, rows), strict=True):
+        assert watch is not None
+        out = b"".join(watch(dump[start : start + size]) for start in range(0, len(dump), size))
+        assert out == dump.replace(b", UNIQUE_CHECKS=0", b", UNIQUE_CHECKS=1")
+
+
 def test_definers_are_those_of_the_declaration() -> None:
     view = {
         **event("CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `v` AS select 'DEFINER=`x`@`y`'"),
