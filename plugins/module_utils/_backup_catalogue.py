@@ -63,6 +63,14 @@ def one(manifest: str, now: float) -> Entry:
         raise RollbackError(f"{manifest} is not the manifest of a backup: {reason}.") from None
 
 
+def readable(manifest: str) -> Entry | None:
+    """What a manifest says, wherever its file is; None when it is none."""
+    try:
+        return _manifest(manifest)
+    except Unusable:
+        return None
+
+
 def fitting(backups: t.Iterable[Entry], before: str | None, **same: str | None) -> list[Entry]:
     """Those that were finished before a moment and whose manifests say the same; what is not given does not matter."""
     until = moment(before) if before else None

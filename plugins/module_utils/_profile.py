@@ -105,6 +105,12 @@ APPLICATION: Options = {
             "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"], "default": "mysql"},
             "directory": {"type": "str"},
             "minimum_free": {"type": "str", "default": "64M"},
+            "keep_newest": {"type": "int"},
+            "keep_days": {"type": "float"},
+            "encryption": {"type": "str", "choices": ["age", "gpg"]},
+            "recipients": _names(),
+            "gpg_home": {"type": "str"},
+            "identity_file": {"type": "str"},
         }
     ),
     "database": _group(
