@@ -35,6 +35,7 @@ _GLANCE = 0.2
 _PARTING = 5
 _SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ, which Python knows from 3.10 on
 _PIPE_SIZE = 1 << 20
+NOTHING = subprocess.DEVNULL
 _BROKEN_PIPE = re.compile(r"[Bb]roken pipe|errno 32\b")
 
 
@@ -161,7 +162,7 @@ class Runner:
         *,
         output: int,
         watch: t.Callable[[bytes], bytes | None] | None = None,
-        source: int = subprocess.DEVNULL,
+        source: int = NOTHING,
         watched: int = 0,
         stop: threading.Event | None = None,
         timeout: float | None = None,

@@ -21,6 +21,7 @@ from . import _backup_catalogue
 from ._clock import utc
 from ._command import current_user
 from ._errors import RollbackError
+from ._packing import Keys
 from ._run import make_private, read_json, write_json
 
 if t.TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Engine(t.Protocol):
 
     def exists(self, database: str) -> bool: ...
 
-    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+    def load(self, backup: Backup, side: str, *, keys: Keys, jobs: int, timeout: float) -> None:
         """Create the side database and fill it."""
 
     def census(self, database: str) -> dict[str, t.Any]:
@@ -139,6 +140,7 @@ class Wanted:
     accept_orphans: bool = False
     jobs: int = 0
     timeout: float = 3600
+    keys: Keys = field(default_factory=Keys)
 
 
 @dataclass
@@ -260,9 +262,13 @@ class Restore:
 
     def _verify(self) -> None:
         try:
-            _backup_catalogue.verify(self.runner, self.backup)
+            self.wanted.keys.check(self.runner, self.backup)
+            _backup_catalogue.verify(self.runner, self.backup, self.wanted.keys)
         except _backup_catalogue.Unusable as reason:
             raise RollbackError(f"The backup {self.backup['id']} cannot be used: {reason}.", state=UNTOUCHED) from None
+        except RollbackError as error:
+            error.state = UNTOUCHED
+            raise
 
     def _load(self, checking: float) -> None:
         """Fill the side database and prove it."""
@@ -279,7 +285,8 @@ class Restore:
         )
         began = time.monotonic()
         try:
-            self.engine.load(self.backup, self.side, jobs=self.wanted.jobs or os.cpu_count() or 1, timeout=self.wanted.timeout)
+            jobs = self.wanted.jobs or os.cpu_count() or 1
+            self.engine.load(self.backup, self.side, keys=self.wanted.keys, jobs=jobs, timeout=self.wanted.timeout)
         except RollbackError as error:
             self._clear_away()
             error.state = UNTOUCHED

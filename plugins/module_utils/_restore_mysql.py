@@ -21,6 +21,7 @@ from ._restore_mysql_swap import MAY_NAME_DEFINERS, Swap
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
+    from ._packing import Keys
     from ._restore import Backup, Record
 
 _CENSUS = """
@@ -66,10 +67,10 @@ class MysqlEngine:
     def exists(self, database: str) -> bool:
         return self._ask(f"SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {quoted_text(database)}") == [["1"]]
 
-    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+    def load(self, backup: Backup, side: str, *, keys: Keys, jobs: int, timeout: float) -> None:
         charset, collation = (re.sub(r"\W", "", str(backup.get(name, ""))) for name in ("charset", "collation"))
         self._ask(f"CREATE DATABASE {quoted_name(side)} CHARACTER SET {charset} COLLATE {collation}")
-        loader = load.Loader(self.runner, self.credentials.with_database(side), backup, timeout)
+        loader = load.Loader(self.runner, self.credentials.with_database(side), backup, keys, timeout)
         self.record.write(notes={"enabled": {side: loader.run(jobs)}})
 
     def census(self, database: str) -> dict[str, t.Any]:

@@ -17,7 +17,7 @@ description:
     A SQLite database is copied by SQLite's own online backup and checked for damage.
   - The file is written aside, proven to be complete, flushed to disk and named. Its manifest, written last, says what the backup
     holds and has its checksum. A backup exists only once its manifest does; of a backup that fails, nothing stays.
-  - The database is only read. Old backups are never removed.
+  - The database is only read. Old backups are never removed; M(lastgood.rollback.db_backup_prune) does that.
   - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the
     environment, on disk, in a log or in the result.
 author:
@@ -36,6 +36,7 @@ attributes:
     details: Each run makes another backup.
 requirements:
   - zstd
+  - age or gpg (for O(encryption))
   - mariadb-dump and mariadb, or mysqldump and mysql (for O(engine=mysql))
   - pg_dump and psql of PostgreSQL 13 or later (for O(engine=postgresql))
   - python3 with its module sqlite3 (for O(engine=sqlite))
@@ -77,6 +78,22 @@ options:
         and C(streams) in the manifest says why. While several programs write, up to twice the space of the backup is needed.
     type: int
     default: 0
+  encryption:
+    description:
+      - Encrypt the backup with this program, on its way from the compressor to the file. Only who has the secret key of one of O(recipients) can read it.
+      - It is tried before anything is dumped. The checksum in the manifest is that of the encrypted file.
+    type: str
+    choices: [age, gpg]
+  recipients:
+    description:
+      - Who can read the backup. No secret is needed to make one, and none belongs here.
+      - For O(encryption=age), public keys - C(age1...), C(ssh-ed25519 ...) or C(ssh-rsa ...).
+      - For O(encryption=gpg), full fingerprints of public keys in O(gpg_home). They need not be signed; the fingerprint is what is trusted.
+    type: list
+    elements: str
+  gpg_home:
+    description: GnuPG's folder with the public keys; usually that of the user of the connection.
+    type: path
   timeout:
     description: Seconds after which the backup is given up.
     type: int
@@ -101,6 +118,14 @@ EXAMPLES = r"""
     login_user: backup
     login_password: "{{ vault_backup_password }}"
     directory: /var/backups/chom
+
+- name: Back up so that only the holder of a key that is not on this host can read it
+  lastgood.rollback.db_backup:
+    environment_file: /var/www/chom/.env
+    environment_user: www-data
+    directory: /var/backups/chom
+    encryption: age
+    recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
 """
 
 RETURN = r"""
@@ -130,7 +155,10 @@ backup:
     - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself or in its snapshot, and V(server) when the
       server was asked right after it.
     - C(streams) says how many programs dumped it and why not more, or for how many seconds commits were held back. C(parts) says where in the
-      file each part lies that can be loaded by itself; the file as a whole is a dump like any other.
+      file each part lies that can be loaded by itself; the file as a whole is a dump like any other, unless it is encrypted. Then each part is
+      encrypted by itself.
+    - C(encryption) says with which program the backup is encrypted and to which public keys; those of ssh are named by their fingerprints. It is missing
+      when the backup is not encrypted.
     - C(not_transactional) names tables that are not part of the one snapshot; C(warnings) says in words what may be missing.
     - Of PostgreSQL, C(properties) are the database's own, which a restore gives to the new one, C(roles) and C(extensions) are those that
       it needs, and C(not_valid) names constraints and indexes that were not valid. Tables outside the schema C(public) are named with theirs.
@@ -187,6 +215,7 @@ from ..module_utils._database_credentials import LOGIN, from_options
 from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
+from ..module_utils._packing import Packing, encryption
 from ..module_utils._postgresql_dump import PostgresqlSource
 from ..module_utils._wiring import JOURNAL, conclude
 
@@ -200,20 +229,21 @@ def _source(options: dict[str, t.Any], runner: Runner) -> _backup.Source:
     return MysqlSource(runner, credentials, options["migrations_table"], options["jobs"])
 
 
-def _compressor(options: dict[str, t.Any], runner: Runner) -> list[str]:
+def _packing(options: dict[str, t.Any], runner: Runner) -> Packing:
     runner.path("zstd")
     if not 1 <= options["compression_level"] <= 19:
         raise RollbackError("compression_level must be from 1 to 19.")
-    return ["zstd", "--quiet", f"-{options['compression_level']}", f"-T{options['compression_threads']}"]
+    zstd = ("zstd", "--quiet", f"-{options['compression_level']}", f"-T{options['compression_threads']}")
+    return Packing(zstd, encryption(runner, options["encryption"], options["recipients"] or [], options["gpg_home"]))
 
 
 def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     now = time.time()
-    zstd = _compressor(options, runner)
+    packing = _packing(options, runner)
     _backup.free_bytes(options["directory"])
     source = _source(options, runner)
-    names = _backup.names(options["directory"], source.database, options["label"], utc(now), source.suffix)
+    names = _backup.names(options["directory"], source.database, options["label"], utc(now), source.suffix + packing.suffix)
     expected = source.prepare()
     free = _backup.require_space(options["directory"], expected, options["minimum_free"])
     result: dict[str, t.Any] = {
@@ -228,7 +258,7 @@ def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         return result
     about = {key: options[key] for key in ("application", "application_version", "label")}
     about.update(host=socket.gethostname(), started=utc(now))
-    backup = _backup.make(source, names, about, zstd=zstd, timeout=options["timeout"])
+    backup = _backup.make(source, names, about, packing=packing, timeout=options["timeout"])
     for warning in backup["warnings"]:
         module.warn(warning)
     return {**result, "backup": backup}
@@ -254,6 +284,9 @@ _OPTIONS: dict[str, t.Any] = {
     "compression_level": {"type": "int", "default": 1},
     "compression_threads": {"type": "int", "default": 0},
     "jobs": {"type": "int", "default": 0},
+    "encryption": {"type": "str", "choices": ["age", "gpg"]},
+    "recipients": {"type": "list", "elements": "str"},
+    "gpg_home": {"type": "path"},
     "timeout": {"type": "int", "default": 3600},
 }
 
@@ -261,6 +294,7 @@ _OPTIONS: dict[str, t.Any] = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec=_OPTIONS,
+        required_together=[("encryption", "recipients")],
         supports_check_mode=True,
     )
     conclude(module, _work)
