@@ -212,7 +212,8 @@ def _verify_archive(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys) -
     runner.path("pg_restore")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        runner.pipeline([*unpacking(backup, keys), ["pg_restore", "--format=custom", "--file=-"]], output=nowhere)
+        unpack = unpacking(backup, keys)
+        runner.pipeline([*unpack, ["pg_restore", "--format=custom", "--file=-"]], output=nowhere, watched=len(unpack) - 1)
     except CommandError as error:
         raise Unusable(f"its archive cannot be read: {error.stderr.strip() or error.message}") from None
     finally:

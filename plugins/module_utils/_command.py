@@ -88,6 +88,8 @@ class Runner:
         self._module = module
         self._paths: dict[str, str] = {}
         self._attendants: dict[str, _Attendant | None] = {}
+        self.meter: t.Callable[[int], None] | None = None  # hears how many bytes pass by in pipelines
+        self.run_folder: str | None = None  # of the run that all this is a step of
         self.me = current_user()
 
     def find(self, program: str) -> str | None:
@@ -174,6 +176,7 @@ class Runner:
         nothing comes to watch, all are stopped.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        watch = _metered(watch, self.meter) if self.meter else watch
         started: list[_Stage] = []
         before: t.Any = source
         try:
@@ -402,6 +405,14 @@ class _Stage:
         for stream in (self.errors, self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def _metered(watch: t.Callable[[bytes], bytes | None] | None, meter: t.Callable[[int], None]) -> t.Callable[[bytes], bytes | None]:
+    def look(chunk: bytes) -> bytes | None:
+        meter(len(chunk))
+        return watch(chunk) if watch else None
+
+    return look
 
 
 def _pass_on(

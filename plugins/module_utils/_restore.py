@@ -22,6 +22,7 @@ from ._clock import utc
 from ._command import current_user
 from ._errors import RollbackError
 from ._packing import Keys
+from ._progress import Progress
 from ._run import make_private, read_json, write_json
 
 if t.TYPE_CHECKING:
@@ -152,6 +153,7 @@ class Restore:
     record: Record
     wanted: Wanted
     check_mode: bool = False
+    progress: Progress = field(default_factory=Progress)
     backup: Backup = field(default_factory=dict)
 
     def reach(self, state: str) -> bool:
@@ -263,7 +265,8 @@ class Restore:
     def _verify(self) -> None:
         try:
             self.wanted.keys.check(self.runner, self.backup)
-            _backup_catalogue.verify(self.runner, self.backup, self.wanted.keys)
+            with self.progress.of("checking", self.backup.get("uncompressed_bytes")):
+                _backup_catalogue.verify(self.runner, self.backup, self.wanted.keys)
         except _backup_catalogue.Unusable as reason:
             raise RollbackError(f"The backup {self.backup['id']} cannot be used: {reason}.", state=UNTOUCHED) from None
         except RollbackError as error:
@@ -286,7 +289,8 @@ class Restore:
         began = time.monotonic()
         try:
             jobs = self.wanted.jobs or os.cpu_count() or 1
-            self.engine.load(self.backup, self.side, keys=self.wanted.keys, jobs=jobs, timeout=self.wanted.timeout)
+            with self.progress.of("loading", self.backup.get("uncompressed_bytes")):
+                self.engine.load(self.backup, self.side, keys=self.wanted.keys, jobs=jobs, timeout=self.wanted.timeout)
         except RollbackError as error:
             self._clear_away()
             error.state = UNTOUCHED

@@ -117,7 +117,7 @@ class PostgresqlEngine:
 
     def _fill_in_parallel(self, side: str, timeout: float, unpack: Stages, jobs: int) -> None:
         with tempfile.TemporaryFile(dir=_ASIDE) as archive:  # it has no name there, so that a kill leaves none behind
-            self.runner.pipeline(unpack, output=archive.fileno(), timeout=timeout)
+            self.runner.pipeline(unpack, output=archive.fileno(), watched=len(unpack) - 1, timeout=timeout)
             os.fchmod(archive.fileno(), 0o644)  # the system user of the login opens it again by its descriptor
             self._fill(side, timeout, [], [f"--jobs={jobs}", "/dev/stdin"], source=archive.fileno())
 
@@ -129,7 +129,7 @@ class PostgresqlEngine:
                 command = [self.runner.path("pg_restore"), "--format=custom", "--exit-on-error", "--no-password"]
                 command += [f"--dbname={words}", *more]
                 argv = limited(command, login.system_user, timeout, me=self.runner.me)
-                self.runner.pipeline([*before, argv], output=nowhere, timeout=timeout, source=source)
+                self.runner.pipeline([*before, argv], output=nowhere, watched=max(0, len(before) - 1), timeout=timeout, source=source)
         except CommandError as error:
             raise of_packing(error) or _database_postgresql.explained(error, login) from None
         finally:

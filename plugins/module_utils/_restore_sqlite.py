@@ -130,8 +130,9 @@ class SqliteEngine:
     def load(self, backup: Backup, side: str, *, keys: Keys, jobs: int, timeout: float) -> None:
         receive = elevated(["python3", "-c", _RECEIVE, self.live, side], self.user, me=self.runner.me, environment={})
         nowhere = os.open(os.devnull, os.O_WRONLY)
+        unpack = unpacking(backup, keys)
         try:
-            self.runner.pipeline([*unpacking(backup, keys), receive], output=nowhere, timeout=timeout)
+            self.runner.pipeline([*unpack, receive], output=nowhere, watched=len(unpack) - 1, timeout=timeout)
         except CommandError as error:
             if "No space left on device" in error.stderr:
                 raise RollbackError(f"The disk of {os.path.dirname(side)} became full.") from None

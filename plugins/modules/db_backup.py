@@ -208,7 +208,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _backup
+from ..module_utils import _backup, _backup_catalogue
 from ..module_utils._clock import utc
 from ..module_utils._command import Runner
 from ..module_utils._database_credentials import LOGIN, from_options
@@ -217,6 +217,7 @@ from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
 from ..module_utils._packing import Packing, encryption
 from ..module_utils._postgresql_dump import PostgresqlSource
+from ..module_utils._progress import Progress
 from ..module_utils._wiring import JOURNAL, conclude
 
 
@@ -235,6 +236,13 @@ def _packing(options: dict[str, t.Any], runner: Runner) -> Packing:
         raise RollbackError("compression_level must be from 1 to 19.")
     zstd = ("zstd", "--quiet", f"-{options['compression_level']}", f"-T{options['compression_threads']}")
     return Packing(zstd, encryption(runner, options["encryption"], options["recipients"] or [], options["gpg_home"]))
+
+
+def _earlier(directory: str, source: _backup.Source, now: float) -> int | None:
+    """How large the newest backup of this database is before it is compressed."""
+    same = {"engine": source.engine, "database": source.database}
+    known = _backup_catalogue.fitting(_backup_catalogue.read(directory, now)[0], None, **same)
+    return known[0].get("uncompressed_bytes") if known else None
 
 
 def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
@@ -258,7 +266,10 @@ def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         return result
     about = {key: options[key] for key in ("application", "application_version", "label")}
     about.update(host=socket.gethostname(), started=utc(now))
-    backup = _backup.make(source, names, about, packing=packing, timeout=options["timeout"])
+    progress = Progress(runner.run_folder, f"db_backup of {source.database}")
+    runner.meter = progress.add
+    with progress.of("dumping", _earlier(options["directory"], source, now)):
+        backup = _backup.make(source, names, about, packing=packing, timeout=options["timeout"])
     for warning in backup["warnings"]:
         module.warn(warning)
     return {**result, "backup": backup}

@@ -209,6 +209,7 @@ from ..module_utils._command import Runner
 from ..module_utils._database_credentials import LOGIN, Credentials, from_options
 from ..module_utils._errors import RollbackError
 from ..module_utils._packing import Keys
+from ..module_utils._progress import Progress
 from ..module_utils._restore_mysql import MysqlEngine
 from ..module_utils._restore_postgresql import PostgresqlEngine
 from ..module_utils._restore_sqlite import SqliteEngine
@@ -252,7 +253,9 @@ def _restored(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         timeout=options["timeout"],
         keys=Keys(options["identity_file"], options["gpg_home"]),
     )
-    restore = _restore.Restore(runner, _engine(options, runner, credentials, record), record, wanted, module.check_mode)
+    progress = Progress(None if module.check_mode else os.path.dirname(record.path), f"db_restore of {credentials.database}")
+    runner.meter = progress.add
+    restore = _restore.Restore(runner, _engine(options, runner, credentials, record), record, wanted, module.check_mode, progress)
     with record.alone(create=not module.check_mode):
         before = restore.stage
         changed = restore.reach(options["state"])
