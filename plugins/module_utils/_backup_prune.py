@@ -59,7 +59,7 @@ class Prune:
         backups, ignored = _backup_catalogue.read(self.directory, self.now)
         good = proven(self._old_enough(backups), backups)  # reads whole files, so not while others wait
         with contextlib.nullcontext() if check_mode else self._alone():
-            begun = list(self._begun())
+            begun = [] if self._open_run() else list(self._begun())
             removed, kept = self._judged(backups, good)
             if not check_mode:
                 self._remove(begun, removed)

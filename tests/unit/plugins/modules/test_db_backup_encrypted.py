@@ -23,7 +23,6 @@ import pytest
 from ansible_collections.lastgood.rollback.plugins.module_utils import _database_sqlite
 from conftest import RunModule
 
-requirement = pytest.mark.requirement
 NOT_MADE = "The database was only read. No backup was made."
 UNTOUCHED = "The live database was not touched."
 MARK = "a row that must not be readable " * 50
@@ -123,7 +122,6 @@ def bench(tmp_path: pathlib.Path, run_module: RunModule, keys: Keyring, monkeypa
     return made
 
 
-@requirement("G-15")
 def test_there_and_back_with_the_key(bench: Bench) -> None:
     made = bench.back_up(label="secret")
     backup, file = made["backup"], pathlib.Path(made["path"])
@@ -140,7 +138,6 @@ def test_there_and_back_with_the_key(bench: Bench) -> None:
     assert bench.content == good
 
 
-@requirement("G-15")
 def test_no_secret_is_in_the_manifest_or_the_results(bench: Bench) -> None:
     made = json.dumps(bench.back_up()) + json.dumps(bench.restore(**bench.keys.reads))
     (manifest,) = bench.backups.glob("*.manifest.json")
@@ -149,7 +146,6 @@ def test_no_secret_is_in_the_manifest_or_the_results(bench: Bench) -> None:
     assert not any(secret in made + manifest.read_text() for secret in [*secrets, "PRIVATE"])
 
 
-@requirement("G-15")
 def test_who_has_another_key_is_refused_before_anything_is_read(bench: Bench) -> None:
     bench.back_up()
     for refused in (bench.restore(**bench.keys.other), bench.restore(**bench.keys.other, state="swapped")):
@@ -184,7 +180,6 @@ def test_a_damaged_file_is_refused(bench: Bench) -> None:
     assert "does not say how it is encrypted" in bench.restore(**bench.keys.reads)["msg"]
 
 
-@requirement("G-15")
 def test_a_recipient_who_does_not_exist_is_refused_before_anything_is_dumped(bench: Bench) -> None:
     unknown = {"age": bench.keys.recipient[:-1] + ("q" if bench.keys.recipient[-1] != "q" else "p"), "gpg": "0" * 40}[bench.keys.tool]
     for recipients, says in (

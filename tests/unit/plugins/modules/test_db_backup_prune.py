@@ -20,7 +20,6 @@ import pytest
 from ansible_collections.lastgood.rollback.plugins.module_utils import _journal, _ledger, _run
 from conftest import RunModule
 
-requirement = pytest.mark.requirement
 NOTHING = "No backup was removed."
 
 
@@ -102,7 +101,6 @@ def store(tmp_path: pathlib.Path, run_module: RunModule) -> Store:
     return made
 
 
-@requirement("G-15")
 def test_only_what_both_numbers_give_up_is_removed_and_the_rest_says_why(store: Store) -> None:
     for days in (0.5, 2, 3, 4, 5):
         store.add(days)
@@ -145,7 +143,6 @@ def test_each_label_and_each_database_is_counted_by_itself(store: Store) -> None
     assert "its label is not nightly" in store.reasons("chom-2", label="nightly")
 
 
-@requirement("G-15")
 def test_what_anything_names_is_never_removed(store: Store) -> None:
     for days in range(1, 9):
         store.add(days)
@@ -223,7 +220,6 @@ def test_what_is_not_known_to_be_a_backup_of_this_application_stays(store: Store
     assert "chom-6-link.sql.zst is not a file that db_backup makes" in kept["chom-6-link"]
 
 
-@requirement("G-15")
 @pytest.mark.parametrize("where", ["renamed", "file removed"])
 def test_a_removal_that_was_cut_off_is_no_backup_and_is_finished(store: Store, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for days in (1, 2, 3):
