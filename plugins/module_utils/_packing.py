@@ -29,6 +29,7 @@ _KINDS = {
     "gpg": "the fingerprint of a key, 40 digits of 0-9 and A-F",
 }
 _GPG = ("gpg", "--batch", "--no-tty", "--quiet")
+_PATIENCE = 60
 _UNZSTD = ("zstd", "--decompress", "--stdout", "--quiet")
 
 Stages = list[list[str]]
@@ -88,7 +89,7 @@ def encryption(runner: Runner, tool: str | None, recipients: t.Sequence[str], gp
     if not tidy:
         raise RollbackError("encryption needs recipients: without any, nobody could read the backup.")
     wanted = Encryption(tool, tuple(dict.fromkeys(tidy)), gpg_home)
-    done = runner.run(wanted.argv, stdin="", timeout=60, check=False)
+    done = runner.run(wanted.argv, stdin="", timeout=_PATIENCE, check=False)
     if done.rc != 0:
         raise RollbackError(f"Nothing can be encrypted to these recipients: {_reason(done.stderr)}.")
     return wanted
@@ -121,11 +122,10 @@ class Keys:
             return
         part = dict((backup.get("parts") or [{"offset": 0, "bytes": backup["bytes"]}])[0])
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        opened = _Opened()
         try:
             runner.path(self.argv(backup)[0])
-            runner.pipeline([*unpacking(backup, self, part)[:-1]], output=nowhere, watch=opened.look, watched=1)
-        except Opened:
+            runner.pipeline(unpacking(backup, self, part)[:-1], output=nowhere, watch=_opened, watched=1, timeout=_PATIENCE)
+        except _Opened:
             pass
         except CommandError as error:
             raise RollbackError(f"The backup {backup['id']} cannot be decrypted: {_reason(error.stderr)}.") from None
@@ -133,13 +133,12 @@ class Keys:
             os.close(nowhere)
 
 
-class Opened(Exception):
+class _Opened(Exception):
     """The first decrypted bytes came."""
 
 
-class _Opened:
-    def look(self, _chunk: bytes) -> None:
-        raise Opened
+def _opened(_chunk: bytes) -> None:
+    raise _Opened
 
 
 def unpacking(backup: t.Mapping[str, t.Any], keys: Keys, part: t.Mapping[str, t.Any] | None = None) -> Stages:

@@ -116,6 +116,8 @@ def test_only_what_both_numbers_give_up_is_removed_and_the_rest_says_why(store: 
         "chom-3": ["it is not older than 3.5 days"],
     }
     assert store.files == {f"chom-{days}{suffix}" for days in (0.5, 2, 3) for suffix in (".sql.zst", ".manifest.json")}
+    assert "removed: chom-4\n" in result["lastgood_text"]
+    assert "stays: chom-3, since it is not older than 3.5 days\n" in result["lastgood_text"]
     assert result["freed_bytes"] == sum(backup["bytes"] for backup in result["removed"]) == 12
     assert result["diff"]["before"].splitlines() == [backup["path"] for backup in result["removed"]]
 
