@@ -21,6 +21,7 @@ _PLUGINS = pathlib.Path(__file__).resolve().parents[1]
 _GONE = "lastgood: nobody waits on the host any more"
 _UNABLE = "lastgood: the process on the host cannot run this module"  # _session.UNABLE
 _GREETING = b"lastgood\n"  # _session.GREETING
+_PROGRESS = b"lastgood progress: "  # _progress.LINE
 _PATIENCE = 10.0
 
 # Runs on the host in place of the module: hands the order to the process that waits there, and its answer to Ansible.
@@ -48,6 +49,7 @@ class ActionModule(Normal):
 
     _session: str | None = None
     _order = b""
+    _task_host = ""
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         if self._begins():
@@ -55,6 +57,7 @@ class ActionModule(Normal):
             begun = super().run(tmp, task_vars)
             self._lay_line(begun.get("ansible_facts", {}).get("lastgood_session"))
             return t.cast("dict[str, t.Any]", begun)
+        self._task_host = str((task_vars or {}).get("inventory_hostname", ""))
         if self._can_be_handed_over():
             self._session = ((task_vars or {}).get("ansible_facts") or {}).get("lastgood_session")
         result = super().run(tmp, task_vars)
@@ -107,9 +110,19 @@ class ActionModule(Normal):
             try:
                 line.sendall(self._order)
                 line.shutdown(socket.SHUT_WR)
-                return str(to_text(b"".join(iter(lambda: line.recv(1 << 16), b"")), errors="surrogate_then_replace"))
+                return str(to_text(self._heard(line), errors="surrogate_then_replace"))
             except OSError:
                 return ""
+
+    def _heard(self, line: socket.socket) -> bytes:
+        """The module's answer; what it says of its progress before that is shown at once."""
+        heard = b""
+        while part := line.recv(1 << 16):
+            heard += part
+            while heard.startswith(_PROGRESS) and b"\n" in heard:
+                said, _end, heard = heard[len(_PROGRESS) :].partition(b"\n")
+                self._display.display(f"  {self._task_host}: {to_text(said, errors='replace')}")
+        return heard
 
     def _configure_module(self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
         """What Ansible sends to the host's Python: the messenger instead of an archive with the module and all it needs."""

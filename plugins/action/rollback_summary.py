@@ -33,6 +33,8 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         yield f"stopped by a run and not started again: {', '.join(status['workers_waiting'])}"
     yield from _lock(status)
     yield from _ledger(status["ledger"])
+    if status.get("progress"):
+        yield f"at this moment: {status['progress']['text']}, as of {status['progress']['at']}"
     yield from _restore(status["restore"] or {})
     last = status["last_run"]
     if last is None:

@@ -21,6 +21,9 @@ from ._clock import utc
 from ._command import current_user
 from ._errors import RollbackError
 
+if t.TYPE_CHECKING:
+    from ._packing import Packing
+
 FORMAT_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"
 PARTIAL_SUFFIX = ".partial"
@@ -40,7 +43,7 @@ class Source(t.Protocol):
 
     def prepare(self) -> int: ...
 
-    def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]: ...
+    def write(self, output: int, packing: Packing, timeout: float) -> dict[str, t.Any]: ...
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,11 @@ def require_space(directory: str, expected: int, minimum_free: int) -> int:
     return free
 
 
-def make(source: Source, wanted: Names, about: t.Mapping[str, t.Any], *, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
+def make(source: Source, wanted: Names, about: t.Mapping[str, t.Any], *, packing: Packing, timeout: float) -> dict[str, t.Any]:
     """Back the source up and return its manifest; when that fails, nothing of it stays."""
     with draft(wanted) as descriptor:
-        holds = source.write(descriptor, zstd, timeout)
-        return publish(wanted, descriptor, {**about, **holds, "engine": source.engine, "database": source.database})
+        holds = source.write(descriptor, packing, timeout)
+        return publish(wanted, descriptor, {**about, **holds, **packing.facts, "engine": source.engine, "database": source.database})
 
 
 @contextlib.contextmanager

@@ -16,10 +16,12 @@ import typing as t
 from . import _backup
 from ._dump_census import Census
 from ._errors import CommandError, RollbackError
+from ._packing import TOOLS, pieces, unpacking
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._ledger import Point
+    from ._packing import Keys
 
 _LOOKS_LIKE_A_BACKUP = re.compile(r"\.(sql|sqlite3?|db|dump|gz|bz2|xz|zst|tar|partial|bak)(\.|$)", re.IGNORECASE)
 _WANTED = {"id": str, "file": str, "bytes": int, "sha256": str, "engine": str, "database": str, "started": str, "finished": str}
@@ -63,6 +65,14 @@ def one(manifest: str, now: float) -> Entry:
         raise RollbackError(f"{manifest} is not the manifest of a backup: {reason}.") from None
 
 
+def readable(manifest: str) -> Entry | None:
+    """What a manifest says, wherever its file is; None when it is none."""
+    try:
+        return _manifest(manifest)
+    except Unusable:
+        return None
+
+
 def fitting(backups: t.Iterable[Entry], before: str | None, **same: str | None) -> list[Entry]:
     """Those that were finished before a moment and whose manifests say the same; what is not given does not matter."""
     until = moment(before) if before else None
@@ -97,14 +107,15 @@ def taken_after_bad(backup: Entry, points: t.Sequence[Point]) -> dict[str, t.Any
     return None
 
 
-def verified(runner: Runner, backups: t.Iterable[Entry]) -> tuple[list[Entry], list[dict[str, str]]]:
+def verified(runner: Runner, backups: t.Iterable[Entry], keys: Keys) -> tuple[list[Entry], list[dict[str, str]]]:
     """Read each backup completely; returns those that hold what their manifests say, and the others with the reason."""
     runner.path("zstd")
     whole: list[Entry] = []
     damaged: list[dict[str, str]] = []
     for backup in backups:
         try:
-            verify(runner, backup)
+            _open(runner, backup, keys)
+            verify(runner, backup, keys)
         except Unusable as reason:
             damaged.append({"path": backup["path"], "reason": str(reason)})
         else:
@@ -112,18 +123,25 @@ def verified(runner: Runner, backups: t.Iterable[Entry]) -> tuple[list[Entry], l
     return whole, damaged
 
 
-def verify(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+def _open(runner: Runner, backup: Entry, keys: Keys) -> None:
+    try:
+        keys.check(runner, backup)
+    except RollbackError as error:
+        raise Unusable(error.message.rstrip(".")) from None
+
+
+def verify(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys) -> None:
     """Read a backup completely; raise Unusable unless it holds what its manifest says."""
     if _backup.sha256(backup["path"]) != backup["sha256"]:
         raise Unusable("its checksum differs from the manifest's")
     if backup["form"] == "physical":
         _verify_parts(backup)
     elif backup["engine"] == "sqlite":
-        _verify_sqlite(runner, backup)
+        _verify_sqlite(runner, backup, keys)
     elif backup["engine"] == "postgresql":
-        _verify_archive(runner, backup)
+        _verify_archive(runner, backup, keys)
     else:
-        _verify_dump(runner, backup)
+        _verify_dump(runner, backup, keys)
 
 
 def _entry(directory: str, name: str, now: float) -> Entry:
@@ -142,14 +160,8 @@ def _entry(directory: str, name: str, now: float) -> Entry:
         moment(found["finished"])
     except RollbackError as error:
         raise Unusable(error.message) from None
-    return {
-        "form": "logical",
-        **found,
-        "path": path,
-        "manifest": os.path.join(directory, name),
-        "age_seconds": round(age),
-        "verified": None,
-    }
+    more = {"path": path, "manifest": os.path.join(directory, name), "age_seconds": round(age), "verified": None}
+    return {"form": "logical", **found, **more, "encrypted": bool(found.get("encryption"))}
 
 
 def _manifest(path: str) -> Entry:
@@ -163,6 +175,9 @@ def _manifest(path: str) -> Entry:
     missing = [key for key, kind in _WANTED.items() if not isinstance(found.get(key), kind)]
     if missing:
         raise Unusable(f"its manifest does not say {', '.join(missing)}")
+    about = found.get("encryption")
+    if about is not None and not (isinstance(about, dict) and about.get("tool") in TOOLS and isinstance(about.get("recipients"), list)):
+        raise Unusable("its manifest does not say how it is encrypted")
     return found
 
 
@@ -172,9 +187,9 @@ def _why_not(name: str) -> str:
     return "it has no manifest that fits"
 
 
-def _verify_dump(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+def _verify_dump(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys) -> None:
     census = Census()
-    _decompress(runner, backup["path"], census.feed)
+    _unpack(runner, backup, keys, census.feed)
     if not census.complete:
         raise Unusable("its dump is not complete")
     if backup.get("rows_basis") == "dump" and census.rows != backup["tables"]:
@@ -189,7 +204,7 @@ def _verify_parts(backup: t.Mapping[str, t.Any]) -> None:
         raise Unusable("its parts are not those that its manifest names")
 
 
-def _verify_sqlite(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+def _verify_sqlite(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys) -> None:
     size, header = 0, b""
 
     def look(chunk: bytes) -> None:
@@ -197,29 +212,31 @@ def _verify_sqlite(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
         size += len(chunk)
         header = (header + chunk)[: len(_SQLITE_HEADER)]
 
-    _decompress(runner, backup["path"], look)
+    _unpack(runner, backup, keys, look)
     if header != _SQLITE_HEADER or size != backup.get("uncompressed_bytes"):
         raise Unusable("it does not hold a whole SQLite database")
 
 
-def _verify_archive(runner: Runner, backup: t.Mapping[str, t.Any]) -> None:
+def _verify_archive(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys) -> None:
     """Let PostgreSQL's own program turn all of the archive into SQL, which goes nowhere."""
     runner.path("pg_restore")
-    read = ["zstd", "--decompress", "--stdout", "--quiet", "--", backup["path"]]
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        runner.pipeline([read, ["pg_restore", "--format=custom", "--file=-"]], output=nowhere)
+        unpack = unpacking(backup, keys)
+        runner.pipeline([*unpack, ["pg_restore", "--format=custom", "--file=-"]], output=nowhere, watched=len(unpack) - 1)
     except CommandError as error:
         raise Unusable(f"its archive cannot be read: {error.stderr.strip() or error.message}") from None
     finally:
         os.close(nowhere)
 
 
-def _decompress(runner: Runner, path: str, watch: t.Callable[[bytes], None]) -> None:
+def _unpack(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys, watch: t.Callable[[bytes], None]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        runner.pipeline([["zstd", "--decompress", "--stdout", "--quiet", "--", path]], output=nowhere, watch=watch)
+        for part in pieces(backup):
+            stages = unpacking(backup, keys, part)
+            runner.pipeline(stages, output=nowhere, watch=watch, watched=len(stages) - 1)
     except CommandError:
-        raise Unusable("it cannot be decompressed") from None
+        raise Unusable("it cannot be decrypted and decompressed" if backup.get("encryption") else "it cannot be decompressed") from None
     finally:
         os.close(nowhere)

@@ -35,6 +35,7 @@ _GLANCE = 0.2
 _PARTING = 5
 _SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ, which Python knows from 3.10 on
 _PIPE_SIZE = 1 << 20
+NOTHING = subprocess.DEVNULL
 _BROKEN_PIPE = re.compile(r"[Bb]roken pipe|errno 32\b")
 
 
@@ -87,6 +88,8 @@ class Runner:
         self._module = module
         self._paths: dict[str, str] = {}
         self._attendants: dict[str, _Attendant | None] = {}
+        self.meter: t.Callable[[int], None] | None = None  # hears how many bytes pass by in pipelines
+        self.run_folder: str | None = None  # of the run that all this is a step of
         self.me = current_user()
 
     def find(self, program: str) -> str | None:
@@ -161,7 +164,7 @@ class Runner:
         *,
         output: int,
         watch: t.Callable[[bytes], bytes | None] | None = None,
-        source: int = subprocess.DEVNULL,
+        source: int = NOTHING,
         watched: int = 0,
         errors: t.IO[bytes] | None = None,
         stop: threading.Event | None = None,
@@ -175,6 +178,7 @@ class Runner:
         are stopped.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        watch = _metered(watch, self.meter) if self.meter else watch
         started: list[_Stage] = []
         before: t.Any = source
         try:
@@ -404,6 +408,14 @@ class _Stage:
         for stream in (self.errors, self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def _metered(watch: t.Callable[[bytes], bytes | None] | None, meter: t.Callable[[int], None]) -> t.Callable[[bytes], bytes | None]:
+    def look(chunk: bytes) -> bytes | None:
+        meter(len(chunk))
+        return watch(chunk) if watch else None
+
+    return look
 
 
 def _pass_on(

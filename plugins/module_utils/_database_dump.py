@@ -11,7 +11,7 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
-from . import _database_dump_parallel, _database_mysql
+from . import _database_dump_parallel, _database_mysql, _packing
 from ._database_survey import survey
 from ._dump_census import Census
 from ._errors import CommandError, RollbackError
@@ -19,6 +19,7 @@ from ._errors import CommandError, RollbackError
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
+    from ._packing import Packing
 
 _NAMES = b"\n/*!40101 SET NAMES %s */;\n"
 _LONGEST_HEAD = 1 << 16
@@ -47,9 +48,9 @@ class MysqlSource:
         self.found = survey(self.runner, self.credentials)
         return self.found.expected_bytes
 
-    def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
+    def write(self, output: int, packing: Packing, timeout: float) -> dict[str, t.Any]:
         """Write the compressed dump to output; returns what it holds."""
-        census, streams = self._dump(output, zstd, timeout)
+        census, streams = self._dump(output, packing, timeout)
         lacking = sorted(set(self.found.engines) - set(census.rows) - set(self.found.not_transactional))
         if lacking:
             raise RollbackError(f"The dump lacks tables that the database has: {', '.join(lacking)}.")
@@ -73,25 +74,25 @@ class MysqlSource:
             "definers": sorted(self.found.definers),
         }
 
-    def _dump(self, output: int, zstd: t.Sequence[str], timeout: float) -> tuple[Census, dict[str, t.Any]]:
+    def _dump(self, output: int, packing: Packing, timeout: float) -> tuple[Census, dict[str, t.Any]]:
         """Dump the database in one snapshot, by several programs where that saves time; returns what passed by, and how."""
         portions = _database_dump_parallel.portions(self)
         why = "for a small database, or a single core, one is enough" if len(portions) < _WORTH_WHILE else None
         if why is None:
-            done = _database_dump_parallel.dump(self, portions, output, zstd, timeout)
+            done = _database_dump_parallel.dump(self, portions, output, packing, timeout)
             if not isinstance(done, str):
                 return done
             why = done
             os.ftruncate(output, 0)
             os.lseek(output, 0, os.SEEK_SET)
-        census = self.stream(_ALL, output, zstd, timeout)
+        census = self.stream(_ALL, output, packing, timeout)
         return census, {"streams": {"number": 1, "why": why}}
 
     def stream(
         self,
         what: t.Sequence[str],
         output: int,
-        zstd: t.Sequence[str],
+        packing: Packing,
         timeout: float,
         *,
         tables: t.Sequence[str] = (),
@@ -112,7 +113,7 @@ class MysqlSource:
             command = [*_arguments(self.runner, options, self.client_version, stream.encoding), *what]
             command += ["--", self.credentials.database, *tables]
             try:
-                self.runner.pipeline([command, zstd], output=output, watch=watch, stop=stop, timeout=timeout)
+                self.runner.pipeline([command, *packing.stages], output=output, watch=watch, stop=stop, timeout=timeout)
             except CommandError as error:
                 raise _explained(error, self.credentials) from None
         if not stream.census.complete:
@@ -194,8 +195,4 @@ def _arguments(runner: Runner, options: str, client_version: str, encoding: str)
 
 
 def _explained(error: CommandError, credentials: Credentials) -> RollbackError:
-    if "No space left on device" in error.stderr:
-        return RollbackError("The disk of the backup directory became full.")
-    if error.stderr.startswith("zstd"):
-        return error
-    return _database_mysql.explained(error, credentials)
+    return _packing.failed(error) or _database_mysql.explained(error, credentials)

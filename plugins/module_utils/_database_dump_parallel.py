@@ -25,6 +25,7 @@ from ._errors import RollbackError
 
 if t.TYPE_CHECKING:
     from ._database_dump import MysqlSource
+    from ._packing import Packing
 
 _SMALL = 32 << 20
 _DOMINANT = 0.5  # of what one program should dump
@@ -97,12 +98,11 @@ def portions(source: MysqlSource) -> list[Portion]:
 
 
 def dump(
-    source: MysqlSource, wanted: t.Sequence[Portion], output: int, zstd: t.Sequence[str], timeout: float
+    source: MysqlSource, wanted: t.Sequence[Portion], output: int, packing: Packing, timeout: float
 ) -> tuple[Census, dict[str, t.Any]] | str:
     """Dump all portions at the same time; returns what they hold and where, or why that cannot be done."""
-    one_core = [*(argument for argument in zstd if not argument.startswith("-T")), "-T1"]
     with _held(source) as hold:
-        return _Dump(source, wanted, output, one_core, time.monotonic() + timeout).run(hold)
+        return _Dump(source, wanted, output, packing.on_one_core(), time.monotonic() + timeout).run(hold)
 
 
 @dataclass
@@ -110,7 +110,7 @@ class _Dump:
     source: MysqlSource
     wanted: t.Sequence[Portion]
     output: int
-    zstd: t.Sequence[str]
+    packing: Packing
     deadline: float
 
     def run(self, hold: _Hold) -> tuple[Census, dict[str, t.Any]] | str:
@@ -161,7 +161,7 @@ class _Dump:
     def _one(self, what: t.Sequence[str], output: int, tables: t.Sequence[str], look: t.Callable[[Census], None] | None = None) -> Census:
         stop = self._stop if look else None
         left = max(1.0, self.deadline - time.monotonic())
-        return self.source.stream(what, output, self.zstd, left, tables=tables, stop=stop, look=look)
+        return self.source.stream(what, output, self.packing, left, tables=tables, stop=stop, look=look)
 
 
 def programs(source: MysqlSource) -> list[tuple[t.Sequence[str], list[str]]]:

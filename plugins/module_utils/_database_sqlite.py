@@ -11,11 +11,13 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from . import _packing
 from ._command import elevated
 from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._packing import Packing
 
 _ASIDE = "/var/tmp"  # on disk, where /tmp is often memory
 _EXPECTED_SHRINKING = 3
@@ -67,18 +69,16 @@ class SqliteSource:
             raise RollbackError(f"{_ASIDE} has no room for a copy of the SQLite database {self.database} ({size} bytes).")
         return size // _EXPECTED_SHRINKING
 
-    def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
+    def write(self, output: int, packing: Packing, timeout: float) -> dict[str, t.Any]:
         """Write the compressed database to output; returns what it holds."""
         folder = self.runner.run(["mktemp", "--directory", f"{_ASIDE}/lastgood-XXXXXXXX"], user=self.user).stdout.strip()
         try:
             copy = os.path.join(folder, "copy.sqlite")
             facts = self._copy(copy, timeout)
             read = elevated([self.runner.path("cat"), "--", copy], self.user, me=self.runner.me, environment={})
-            self.runner.pipeline([read, zstd], output=output, timeout=timeout)
+            self.runner.pipeline([read, *packing.stages], output=output, timeout=timeout)
         except CommandError as error:
-            if "No space left on device" in error.stderr:
-                raise RollbackError("The disk of the backup directory became full.") from None
-            raise
+            raise _packing.failed(error) or error from None
         finally:
             if folder.startswith(f"{_ASIDE}/lastgood-"):
                 self.runner.run(["rm", "--recursive", "--force", "--", folder], user=self.user)

@@ -140,8 +140,12 @@ def at_work(entries: t.Sequence[Entry]) -> Entry | None:
     """The step that is being done at this moment; None when nobody does anything."""
     if not entries or entries[-1].get("event") != "intent":
         return None
-    process = entries[-1].get("process") or {}
-    return entries[-1] if process.get("id") and _began(process["id"]) == process.get("began") else None
+    return entries[-1] if alive(entries[-1].get("process") or {}) else None
+
+
+def alive(process: t.Mapping[str, t.Any]) -> bool:
+    """Whether a process that named itself is still there."""
+    return bool(process.get("id")) and _began(process["id"]) == process.get("began")
 
 
 # The phase that a step belongs to.

@@ -24,10 +24,12 @@ from ._database_mysql import quoted_name
 from ._database_survey import global_privileges
 from ._dump_census import Census
 from ._errors import CommandError, RollbackError
+from ._packing import failed
 
 if t.TYPE_CHECKING:
     from ._command import Conversation, Runner
     from ._database_credentials import Credentials
+    from ._packing import Packing
 
 _PLAIN = re.compile(r"[0-9A-Za-z_]+")  # mariadb-backup takes other characters in a database's name for separators, or finds no files
 _NEEDED = {"RELOAD", "PROCESS"}
@@ -82,19 +84,19 @@ class PhysicalSource:
         self._size = sum(int(line.split("\t")[0]) for line in sizes.splitlines())
         return self._size // _EXPECTED_SHRINKING
 
-    def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
+    def write(self, output: int, packing: Packing, timeout: float) -> dict[str, t.Any]:
         """Write the definitions and the files to output; returns what they hold."""
         self._deadline = time.monotonic() + timeout
         parts = Parts(output)
         tables = [*self._logical.found.sequences, *sorted(self._logical.found.sizes)]
         before = self._definitions(tables)
-        parts.add("schema", self._logical.stream(SCHEMA, output, zstd, self._left, tables=tables))
+        parts.add("schema", self._logical.stream(SCHEMA, output, packing, self._left, tables=tables))
         with self._session() as session:
-            moment = self._files(parts, zstd, session)
+            moment = self._files(parts, packing, session)
             if self._definitions(tables) != before:
                 raise RollbackError("The definition of a table was changed while the files were copied.", next_command="run again")
             for what, wanted in programs(self._logical):
-                parts.add("programs", self._logical.stream(what, output, zstd, self._left, tables=wanted))
+                parts.add("programs", self._logical.stream(what, output, packing, self._left, tables=wanted))
             rows = self._counted(session) if moment.taken else None
         why = {} if rows is not None else {"why": "the rows could not be counted at the moment of the backup"}
         streams = {"number": 1, "seconds_held": round(moment.held, 3), **why}
@@ -149,7 +151,7 @@ class PhysicalSource:
         found = objects.created(self.runner, self.credentials, self.database, tables)
         return {table: objects.without_counter(text) for table, text in found.items()}
 
-    def _files(self, parts: Parts, zstd: t.Sequence[str], session: Conversation) -> _Moment:
+    def _files(self, parts: Parts, packing: Packing, session: Conversation) -> _Moment:
         """Copy the files; returns the moment of which they are.
 
         They do not pass by here, which would cost a tenth of the time; their size is what it was on disk right before.
@@ -161,7 +163,7 @@ class PhysicalSource:
             with moment.watching():
                 try:
                     argv = self._folder.stage(command, self._left)
-                    self.runner.pipeline([argv, zstd], output=parts.output, source=login, errors=errors, timeout=self._left)
+                    self.runner.pipeline([argv, *packing.stages], output=parts.output, source=login, errors=errors, timeout=self._left)
                 except CommandError as error:
                     raise _explained(error) from None
                 said = moment.said()
@@ -266,8 +268,4 @@ def _refused(why: str) -> RollbackError:
 
 
 def _explained(error: CommandError) -> RollbackError:
-    if "No space left on device" in error.stderr:
-        return RollbackError("The disk of the backup directory became full.")
-    if error.stderr.startswith("zstd"):
-        return error
-    return RollbackError(f"mariadb-backup did not complete: {_mariadb_files.complaint(error.stderr)}.")
+    return failed(error) or RollbackError(f"mariadb-backup did not complete: {_mariadb_files.complaint(error.stderr)}.")

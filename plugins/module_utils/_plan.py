@@ -381,8 +381,8 @@ def _check_host(runner: Runner, request: Request, repository: Repository, switch
 def _programs(runner: Runner, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
     wanted = ["git", application["php"], "systemctl", *([application["composer"]["program"]] if composer else [])]
     missing = [program for program in wanted if not runner.find(program)]
-    if backup and not runner.find("zstd"):
-        missing.append("zstd")
+    packing = ["zstd", application["backup"]["encryption"] or "zstd"] if backup else []
+    missing += [program for program in dict.fromkeys(packing) if not runner.find(program)]
     if missing:
         raise RollbackError(f"Not installed on this host: {', '.join(missing)}.", next_command="install them")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from . import _database_postgresql, _postgresql_survey
+from . import _database_postgresql, _packing, _postgresql_survey
 from ._command import limited
 from ._errors import CommandError, RollbackError
 
@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
     from ._database_postgresql import Session
+    from ._packing import Packing
 
 _EXPECTED_SHRINKING = 3
 _SNAPSHOT = """SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
@@ -46,7 +47,7 @@ class PostgresqlSource:
         found = _postgresql_survey.survey(lambda sql: _database_postgresql.query(self.runner, self.credentials, sql))
         return found.data_bytes // _EXPECTED_SHRINKING
 
-    def write(self, output: int, zstd: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
+    def write(self, output: int, packing: Packing, timeout: float) -> dict[str, t.Any]:
         """Write the compressed dump to output; returns what it holds, seen in the dump's own snapshot."""
         with _database_postgresql.session(self.runner, self.credentials, timeout) as session:
             snapshot = session.query(_SNAPSHOT)[-1][0]
@@ -55,7 +56,7 @@ class PostgresqlSource:
             if found.tables:
                 session.say(found.counting())
             try:
-                size = self._dump(snapshot, output, zstd, timeout)
+                size = self._dump(snapshot, output, packing, timeout)
             except RollbackError as error:
                 if found.tables and "snapshot" in error.message:
                     session.hear()  # what fails for want of the session's snapshot is an echo of why the session ended
@@ -81,7 +82,7 @@ class PostgresqlSource:
             "migrations": migrations,
         }
 
-    def _dump(self, snapshot: str, output: int, zstd: t.Sequence[str], timeout: float) -> int:
+    def _dump(self, snapshot: str, output: int, packing: Packing, timeout: float) -> int:
         """Dump the snapshot, compress it on the way to output and return its size before that."""
         size = 0
 
@@ -94,7 +95,7 @@ class PostgresqlSource:
             command += [f"--snapshot={snapshot}", f"--dbname={login}"]
             argv = limited(command, self.credentials.system_user, timeout, me=self.runner.me)
             try:
-                self.runner.pipeline([argv, zstd], output=output, watch=measure, timeout=timeout)
+                self.runner.pipeline([argv, *packing.stages], output=output, watch=measure, timeout=timeout)
             except CommandError as error:
                 raise _explained(error, self.credentials) from None
         return size
@@ -109,8 +110,4 @@ def _migrations(session: Session, table: tuple[str, str] | None) -> list[str] | 
 
 
 def _explained(error: CommandError, credentials: Credentials) -> RollbackError:
-    if "No space left on device" in error.stderr:
-        return RollbackError("The disk of the backup directory became full.")
-    if error.stderr.startswith("zstd"):
-        return error
-    return _database_postgresql.explained(error, credentials)
+    return _packing.failed(error) or _database_postgresql.explained(error, credentials)

@@ -106,6 +106,12 @@ APPLICATION: Options = {
             "form": {"type": "str", "choices": ["logical", "physical"], "default": "logical"},
             "directory": {"type": "str"},
             "minimum_free": {"type": "str", "default": "64M"},
+            "keep_newest": {"type": "int"},
+            "keep_days": {"type": "float"},
+            "encryption": {"type": "str", "choices": ["age", "gpg"]},
+            "recipients": _names(),
+            "gpg_home": {"type": "str"},
+            "identity_file": {"type": "str"},
         }
     ),
     "database": _group(

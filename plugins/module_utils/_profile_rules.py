@@ -37,6 +37,7 @@ def implausible(ready: Profile) -> t.Iterator[str]:
     yield from _names(ready)
     yield from _places(ready)
     yield from _numbers(ready)
+    yield from _backup(ready["backup"])
     yield from _services(ready["services"])
     yield from _health(ready["health"])
 
@@ -54,7 +55,7 @@ def _names(ready: Profile) -> t.Iterator[str]:
 
 def _places(ready: Profile) -> t.Iterator[str]:
     paths = {name: ready[name] for name in ("path", "environment_file", "log_file", "state_directory")}
-    paths["backup.directory"] = ready["backup"]["directory"]
+    paths.update({f"backup.{name}": ready["backup"][name] for name in ("directory", "gpg_home", "identity_file")})
     paths.update({f"configuration.files ({path})": path for path in ready["configuration"]["files"]})
     paths["releases.deploy_path"] = ready["releases"]["deploy_path"]
     paths["composer.cache_directory"] = ready["composer"]["cache_directory"]
@@ -84,6 +85,15 @@ def _numbers(ready: Profile) -> t.Iterator[str]:
                 yield f"{group}.{name} must be more than 0"
     if not 0 <= ready["freeze"]["hours"] <= _FREEZE_HOURS:
         yield f"freeze.hours must be 0 (no freeze) to {_FREEZE_HOURS}"
+
+
+def _backup(backup: Profile) -> t.Iterator[str]:
+    if backup["keep_newest"] is not None and backup["keep_newest"] < 1:
+        yield "backup.keep_newest must be at least 1"
+    if backup["keep_days"] is not None and backup["keep_days"] < 0:
+        yield "backup.keep_days must be at least 0"
+    if bool(backup["encryption"]) != bool(backup["recipients"]):
+        yield "backup.encryption and backup.recipients need each other"
 
 
 def _services(services: Profile) -> t.Iterator[str]:

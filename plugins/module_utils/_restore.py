@@ -21,6 +21,8 @@ from . import _backup_catalogue
 from ._clock import utc
 from ._command import current_user
 from ._errors import RollbackError
+from ._packing import Keys
+from ._progress import Progress
 from ._run import make_private, read_json, write_json
 
 if t.TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Engine(t.Protocol):
 
     def exists(self, database: str) -> bool: ...
 
-    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+    def load(self, backup: Backup, side: str, *, keys: Keys, jobs: int, timeout: float) -> None:
         """Create the side database and fill it."""
 
     def census(self, database: str) -> dict[str, t.Any]:
@@ -145,6 +147,7 @@ class Wanted:
     accept_orphans: bool = False
     jobs: int = 0
     timeout: float = 3600
+    keys: Keys = field(default_factory=Keys)
 
 
 @dataclass
@@ -156,6 +159,7 @@ class Restore:
     record: Record
     wanted: Wanted
     check_mode: bool = False
+    progress: Progress = field(default_factory=Progress)
     backup: Backup = field(default_factory=dict)
 
     def reach(self, state: str) -> bool:
@@ -266,9 +270,14 @@ class Restore:
 
     def _verify(self) -> None:
         try:
-            _backup_catalogue.verify(self.runner, self.backup)
+            self.wanted.keys.check(self.runner, self.backup)
+            with self.progress.of("checking", self.backup.get("uncompressed_bytes")):
+                _backup_catalogue.verify(self.runner, self.backup, self.wanted.keys)
         except _backup_catalogue.Unusable as reason:
             raise RollbackError(f"The backup {self.backup['id']} cannot be used: {reason}.", state=UNTOUCHED) from None
+        except RollbackError as error:
+            error.state = UNTOUCHED
+            raise
 
     def _load(self, checking: float) -> None:
         """Fill the side database and prove it."""
@@ -285,7 +294,9 @@ class Restore:
         )
         began = time.monotonic()
         try:
-            self.engine.load(self.backup, self.side, jobs=self.wanted.jobs or os.cpu_count() or 1, timeout=self.wanted.timeout)
+            jobs = self.wanted.jobs or os.cpu_count() or 1
+            with self.progress.of("loading", self.backup.get("uncompressed_bytes")):
+                self.engine.load(self.backup, self.side, keys=self.wanted.keys, jobs=jobs, timeout=self.wanted.timeout)
         except RollbackError as error:
             self._clear_away()
             error.state = UNTOUCHED

@@ -23,6 +23,7 @@ from ._restore_mysql_swap import MAY_NAME_DEFINERS, Swap
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
+    from ._packing import Keys
     from ._restore import Backup, Record
 
 _CENSUS = """
@@ -77,15 +78,15 @@ class MysqlEngine:
     def exists(self, database: str) -> bool:
         return self._ask(f"SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {quoted_text(database)}") == [["1"]]
 
-    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+    def load(self, backup: Backup, side: str, *, keys: Keys, jobs: int, timeout: float) -> None:
         charset, collation = (re.sub(r"\W", "", str(backup.get(name, ""))) for name in ("charset", "collation"))
         self._ask(f"CREATE DATABASE {quoted_name(side)} CHARACTER SET {charset} COLLATE {collation}")
         there = self.credentials.with_database(side)
         if backup["form"] == "physical":
             folder = _mariadb_files.folder(self.runner, there)
-            loader: load.Loader = FilesLoader(self.runner, there, backup, timeout, folder)
+            loader: load.Loader = FilesLoader(self.runner, there, backup, keys, timeout, folder)
         else:
-            loader = load.Loader(self.runner, there, backup, timeout)
+            loader = load.Loader(self.runner, there, backup, keys, timeout)
         self.record.write(notes={"enabled": {side: loader.run(jobs)}})
 
     def census(self, database: str) -> dict[str, t.Any]:

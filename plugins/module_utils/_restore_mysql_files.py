@@ -18,6 +18,7 @@ from . import _restore_mysql_objects as objects
 from ._database_mysql import quoted_name
 from ._errors import CommandError, RollbackError
 from ._mariadb_files import Folder
+from ._packing import unpacking
 
 _AT_ONCE = 200  # files in one command
 _STAND_IN = "lastgood_partition_"
@@ -60,10 +61,9 @@ class FilesLoader(load.Loader):
         self._require(wanted)
 
     def _unpack(self, part: t.Mapping[str, t.Any], scratch: str) -> None:
-        unpack = ["zstd", "--decompress", "--stdout", "--quiet"]
         into = self.folder.stage(["mbstream", "--extract", f"--directory={scratch}"], self.left)
         with open(os.devnull, "wb") as nowhere:
-            self.runner.pipeline([load.region(self.backup["path"], part), unpack, into], output=nowhere.fileno(), timeout=self.left)
+            self.runner.pipeline([*unpacking(self.backup, self.keys, part), into], output=nowhere.fileno(), timeout=self.left)
 
     def _make_ready(self, scratch: str) -> None:
         """Let the files be those of one moment, and write beside each what it holds."""

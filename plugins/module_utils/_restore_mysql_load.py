@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from . import _restore_mysql_objects as objects
 from ._database_mysql import EXACTLY, client, explained, option_file, query, quoted_name
 from ._errors import CommandError, RollbackError
+from ._packing import unpacking
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
+    from ._packing import Keys
     from ._restore import Backup
 
 _LARGE = 8 << 20
@@ -42,6 +44,7 @@ class Loader:
     runner: Runner
     credentials: Credentials
     backup: Backup
+    keys: Keys
     timeout: float
     enabled: list[str] = field(default_factory=list, init=False)
 
@@ -81,16 +84,14 @@ class Loader:
 
     def _load(self, part: t.Mapping[str, t.Any] | None, watch: t.Callable[[bytes], bytes] | None = None) -> None:
         """Decompress the whole backup, or a part of it, into the server."""
-        path = self.backup["path"]
-        read = [] if part is None else [region(path, part)]
-        unpack = ["zstd", "--decompress", "--stdout", "--quiet", *(["--", path] if part is None else [])]
+        unpack = unpacking(self.backup, self.keys, part)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
             with option_file(self.credentials) as options:
                 into = [client(self.runner), f"--defaults-file={options}", *EXACTLY, "--default-character-set=utf8mb4"]
                 into += ["--max-allowed-packet=1G", f"--database={self.credentials.database}"]
                 self.runner.pipeline(
-                    [*read, unpack, into], output=nowhere, watch=watch, watched=len(read), timeout=self.deadline - time.monotonic()
+                    [*unpack, into], output=nowhere, watch=watch, watched=len(unpack) - 1, timeout=self.deadline - time.monotonic()
                 )
         except CommandError as error:
             if "ERROR" in error.stderr:
@@ -207,9 +208,3 @@ def _secondary(text: str) -> list[tuple[str, str]]:
 
 def _size(part: t.Mapping[str, t.Any]) -> int:
     return int(part["uncompressed_bytes"])
-
-
-def region(path: str, part: t.Mapping[str, t.Any]) -> list[str]:
-    """The command that reads a part of a file."""
-    place = [f"skip={part['offset']}", f"count={part['bytes']}"]
-    return ["dd", f"if={path}", "iflag=skip_bytes,count_bytes,fullblock", "bs=1M", "status=none", *place]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import typing as t
 
@@ -290,6 +291,25 @@ def damage(folder: Folder, point: Point) -> str | None:
     except OSError as error:
         return f"{error.filename} cannot be read: {error.strerror}"
     return None
+
+
+def snapshots(folder: Folder, ledger: _ledger.Ledger) -> t.Iterator[tuple[Point, str]]:
+    """The manifests of all snapshots that were not forgotten, as text; each is what was recorded, or none can be relied on."""
+    for point in ledger.points:
+        place = folder_of(folder, point.id)
+        if point.manifest is None or not os.path.lexists(place):
+            continue
+        path = os.path.join(place, _MANIFEST)
+        try:
+            whole = _sum(path) == point.manifest
+        except OSError:
+            whole = False
+        if not whole:
+            raise RollbackError(
+                f"The manifest {path} of the restore point {point.id} is not what was recorded: what that needs cannot be known.",
+                next_command=f"rm -r {shlex.quote(place)}   # once it is clear that nobody needs this restore point",
+            )
+        yield point, read(path)
 
 
 def no_snapshot(folder: Folder, point: Point) -> str | None:

@@ -14,13 +14,15 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import _database_postgresql, _postgresql_survey
-from ._command import limited
+from ._command import NOTHING, limited
 from ._database_postgresql import MAINTENANCE_DATABASE, quoted_name, quoted_text
 from ._errors import CommandError, RollbackError
+from ._packing import of_packing, unpacking
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
+    from ._packing import Keys, Stages
     from ._restore import Backup
 
 _ASIDE = "/var/tmp"  # on disk, where /tmp is often memory
@@ -89,7 +91,8 @@ class PostgresqlEngine:
         self._check_privileges(server, about["owner"], backup["database"])
         location = server.known["tablespace"][about["tablespace"]] or server.directory
         _require_space(location, backup["database_bytes"], self.minimum_free, "the database server's data")
-        _require_space(_ASIDE, backup["uncompressed_bytes"], self.minimum_free, "the unpacked backup")
+        if not backup.get("encryption"):
+            _require_space(_ASIDE, backup["uncompressed_bytes"], self.minimum_free, "the unpacked backup")
 
     def _check_privileges(self, server: _Server, owner: str, live: str) -> None:
         login = self.credentials.user
@@ -103,32 +106,37 @@ class PostgresqlEngine:
     def exists(self, database: str) -> bool:
         return database in self._databases()
 
-    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+    def load(self, backup: Backup, side: str, *, keys: Keys, jobs: int, timeout: float) -> None:
         """Create the side database like the one that was backed up, and fill it."""
         self._not_valid = set(backup["not_valid"])
         about = backup["properties"]
         self._administer(_postgresql_survey.creation(side, about, self._server().number))
-        with tempfile.TemporaryFile(dir=_ASIDE) as archive:  # it has no name there, so that a kill leaves none behind
-            self.runner.pipeline(
-                [["zstd", "--decompress", "--stdout", "--quiet", "--", backup["path"]]], output=archive.fileno(), timeout=timeout
-            )
-            os.fchmod(archive.fileno(), 0o644)  # the system user of the login opens it again by its descriptor
-            self._fill(archive.fileno(), side, jobs, timeout)
+        unpack = unpacking(backup, keys)
+        if backup.get("encryption"):  # what was encrypted is not laid on the disk: one program loads it as it comes
+            self._fill(side, timeout, unpack)
+        else:
+            self._fill_in_parallel(side, timeout, unpack, jobs)
         # only now, since settings such as a read-only default are not meant for the loading
         properties = _postgresql_survey.properties(side, about)
         self._ask(side, "ANALYZE;\n" + "".join(f"{statement};\n" for statement in properties), timeout=_SLOW)
 
-    def _fill(self, archive: int, side: str, jobs: int, timeout: float) -> None:
+    def _fill_in_parallel(self, side: str, timeout: float, unpack: Stages, jobs: int) -> None:
+        with tempfile.TemporaryFile(dir=_ASIDE) as archive:  # it has no name there, so that a kill leaves none behind
+            self.runner.pipeline(unpack, output=archive.fileno(), watched=len(unpack) - 1, timeout=timeout)
+            os.fchmod(archive.fileno(), 0o644)  # the system user of the login opens it again by its descriptor
+            self._fill(side, timeout, [], [f"--jobs={jobs}", "/dev/stdin"], source=archive.fileno())
+
+    def _fill(self, side: str, timeout: float, before: Stages, more: t.Sequence[str] = (), source: int = NOTHING) -> None:
         login = self.credentials.with_database(side)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
             with _database_postgresql.connection(login, options=_LOADING) as words:
                 command = [self.runner.path("pg_restore"), "--format=custom", "--exit-on-error", "--no-password"]
-                command += [f"--jobs={jobs}", f"--dbname={words}", "/dev/stdin"]
+                command += [f"--dbname={words}", *more]
                 argv = limited(command, login.system_user, timeout, me=self.runner.me)
-                self.runner.pipeline([argv], source=archive, output=nowhere, timeout=timeout)
+                self.runner.pipeline([*before, argv], output=nowhere, watched=max(0, len(before) - 1), timeout=timeout, source=source)
         except CommandError as error:
-            raise _database_postgresql.explained(error, login) from None
+            raise of_packing(error) or _database_postgresql.explained(error, login) from None
         finally:
             os.close(nowhere)
 

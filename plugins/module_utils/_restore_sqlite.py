@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 from ._command import elevated
 from ._errors import CommandError, RollbackError
+from ._packing import unpacking
 from ._restore import UNTOUCHED
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._packing import Keys
     from ._restore import Backup
 
 _LOGS = ("-wal", "-shm", "-journal")
@@ -133,12 +135,12 @@ class SqliteEngine:
     def exists(self, database: str) -> bool:
         return self.runner.run(["test", "-e", database], user=self.user, check=False).rc == 0
 
-    def load(self, backup: Backup, side: str, *, jobs: int, timeout: float) -> None:
+    def load(self, backup: Backup, side: str, *, keys: Keys, jobs: int, timeout: float) -> None:
         receive = elevated(["python3", "-c", _RECEIVE, self.live, side], self.user, me=self.runner.me, environment={})
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        unpack = ["zstd", "--decompress", "--stdout", "--quiet", "--", backup["path"]]
+        unpack = unpacking(backup, keys)
         try:
-            self.runner.pipeline([unpack, receive], output=nowhere, timeout=timeout)
+            self.runner.pipeline([*unpack, receive], output=nowhere, watched=len(unpack) - 1, timeout=timeout)
         except CommandError as error:
             if "No space left on device" in error.stderr:
                 raise RollbackError(f"The disk of {os.path.dirname(side)} became full.") from None

@@ -26,6 +26,7 @@ from ansible.module_utils import basic
 from ansible.module_utils.common import arg_spec
 
 from ._command import Spares
+from ._progress import Progress
 
 if t.TYPE_CHECKING:
     import types
@@ -181,6 +182,7 @@ def _run_module(visitor: socket.socket, order: dict[str, t.Any]) -> t.NoReturn:
         for descriptor in (1, 2):
             os.dup2(visitor.fileno(), descriptor)
         visitor.close()
+        Progress.listened_to = True
         sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115 - until the process ends
         basic._ANSIBLE_ARGS = order["arguments"].encode("utf-8", "surrogateescape")
         basic._ANSIBLE_PROFILE = order["profile"]

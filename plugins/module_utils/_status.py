@@ -13,6 +13,7 @@ from ._discovery import discover
 from ._freeze import frozen
 from ._git import Repository
 from ._journal import phases, read
+from ._progress import read as progress
 from ._restore import RECORD
 from ._restore_point import listed
 from ._run import Folder, holder, lease, left_over, read_json, sign_of_life, unfinished
@@ -43,6 +44,7 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "last_run": last,
         "unfinished": unfinished(last),
         "journal": _journal_state(folder, last),
+        "progress": progress(folder.root, *([folder.run(last["run"])] if last and last.get("run") else [])),
         "restore": read_json(os.path.join(folder.root, RECORD)),
         "workers_waiting": sorted((remembered or {}).get("units", [])),
         "ledger": _ledger(Repository(runner, application["path"], application["user"]), folder, application["releases"]["pattern"]),

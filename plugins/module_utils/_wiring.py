@@ -55,7 +55,9 @@ def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
         if journal:
             begin_step(journal, {"event": "intent", "step": _step(module), "at": utc(), "process": this_process()})
         begun = journal
-        result = work(module, Runner(module))
+        runner = Runner(module)
+        runner.run_folder = journal
+        result = work(module, runner)
     except RollbackError as error:
         failure = error.as_result()
         _record(module, begun, started, {"failed": True, "message": error.message}, failure)

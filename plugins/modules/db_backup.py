@@ -19,7 +19,7 @@ description:
     compressed by itself, and C(parts) says where it lies.
   - The file is written aside, proven to be complete, flushed to disk and named. Its manifest, written last, says what the backup
     holds and has its checksum. A backup exists only once its manifest does; of a backup that fails, nothing stays.
-  - The database is only read. Old backups are never removed.
+  - The database is only read. Old backups are never removed; M(lastgood.rollback.db_backup_prune) does that.
   - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the
     environment, on disk, in a log or in the result.
 author:
@@ -38,6 +38,7 @@ attributes:
     details: Each run makes another backup.
 requirements:
   - zstd
+  - age or gpg (for O(encryption))
   - mariadb-dump and mariadb, or mysqldump and mysql (for O(engine=mysql))
   - mariadb-backup (for O(form=physical))
   - pg_dump and psql of PostgreSQL 13 or later (for O(engine=postgresql))
@@ -92,6 +93,22 @@ options:
         and C(streams) in the manifest says why. While several programs write, up to twice the space of the backup is needed.
     type: int
     default: 0
+  encryption:
+    description:
+      - Encrypt the backup with this program, on its way from the compressor to the file. Only who has the secret key of one of O(recipients) can read it.
+      - It is tried before anything is dumped. The checksum in the manifest is that of the encrypted file.
+    type: str
+    choices: [age, gpg]
+  recipients:
+    description:
+      - Who can read the backup. No secret is needed to make one, and none belongs here.
+      - For O(encryption=age), public keys - C(age1...), C(ssh-ed25519 ...) or C(ssh-rsa ...).
+      - For O(encryption=gpg), full fingerprints of public keys in O(gpg_home). They need not be signed; the fingerprint is what is trusted.
+    type: list
+    elements: str
+  gpg_home:
+    description: GnuPG's folder with the public keys; usually that of the user of the connection.
+    type: path
   timeout:
     description: Seconds after which the backup is given up.
     type: int
@@ -116,6 +133,14 @@ EXAMPLES = r"""
     login_user: backup
     login_password: "{{ vault_backup_password }}"
     directory: /var/backups/chom
+
+- name: Back up so that only the holder of a key that is not on this host can read it
+  lastgood.rollback.db_backup:
+    environment_file: /var/www/chom/.env
+    environment_user: www-data
+    directory: /var/backups/chom
+    encryption: age
+    recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
 """
 
 RETURN = r"""
@@ -146,7 +171,10 @@ backup:
       server was asked right after it.
     - C(form) is what O(form) was.
     - C(streams) says how many programs dumped it and why not more, or for how many seconds commits were held back. C(parts) says where in the
-      file each part lies that can be loaded by itself; the file as a whole is a dump like any other.
+      file each part lies that can be loaded by itself; the file as a whole is a dump like any other, unless it is encrypted. Then each part is
+      encrypted by itself.
+    - C(encryption) says with which program the backup is encrypted and to which public keys; those of ssh are named by their fingerprints. It is missing
+      when the backup is not encrypted.
     - C(not_transactional) names tables that are not part of the one snapshot; C(warnings) says in words what may be missing.
     - Of PostgreSQL, C(properties) are the database's own, which a restore gives to the new one, C(roles) and C(extensions) are those that
       it needs, and C(not_valid) names constraints and indexes that were not valid. Tables outside the schema C(public) are named with theirs.
@@ -197,7 +225,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _backup
+from ..module_utils import _backup, _backup_catalogue
 from ..module_utils._clock import utc
 from ..module_utils._command import Runner
 from ..module_utils._database_credentials import LOGIN, from_options
@@ -205,7 +233,9 @@ from ..module_utils._database_dump import MysqlSource
 from ..module_utils._database_sqlite import SqliteSource
 from ..module_utils._errors import RollbackError
 from ..module_utils._mariadb_backup import PhysicalSource
+from ..module_utils._packing import Packing, encryption
 from ..module_utils._postgresql_dump import PostgresqlSource
+from ..module_utils._progress import Progress
 from ..module_utils._wiring import JOURNAL, conclude
 
 
@@ -222,20 +252,28 @@ def _source(options: dict[str, t.Any], runner: Runner) -> _backup.Source:
     return MysqlSource(runner, credentials, options["migrations_table"], options["jobs"])
 
 
-def _compressor(options: dict[str, t.Any], runner: Runner) -> list[str]:
+def _packing(options: dict[str, t.Any], runner: Runner) -> Packing:
     runner.path("zstd")
     if not 1 <= options["compression_level"] <= 19:
         raise RollbackError("compression_level must be from 1 to 19.")
-    return ["zstd", "--quiet", f"-{options['compression_level']}", f"-T{options['compression_threads']}"]
+    zstd = ("zstd", "--quiet", f"-{options['compression_level']}", f"-T{options['compression_threads']}")
+    return Packing(zstd, encryption(runner, options["encryption"], options["recipients"] or [], options["gpg_home"]))
+
+
+def _earlier(directory: str, source: _backup.Source, now: float) -> int | None:
+    """How large the newest backup of this database is before it is compressed."""
+    same = {"engine": source.engine, "database": source.database}
+    known = _backup_catalogue.fitting(_backup_catalogue.read(directory, now)[0], None, **same)
+    return known[0].get("uncompressed_bytes") if known else None
 
 
 def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     now = time.time()
-    zstd = _compressor(options, runner)
+    packing = _packing(options, runner)
     _backup.free_bytes(options["directory"])
     source = _source(options, runner)
-    names = _backup.names(options["directory"], source.database, options["label"], utc(now), source.suffix)
+    names = _backup.names(options["directory"], source.database, options["label"], utc(now), source.suffix + packing.suffix)
     expected = source.prepare()
     free = _backup.require_space(options["directory"], expected, options["minimum_free"])
     result: dict[str, t.Any] = {
@@ -250,7 +288,10 @@ def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         return result
     about = {key: options[key] for key in ("application", "application_version", "label", "form")}
     about.update(host=socket.gethostname(), started=utc(now))
-    backup = _backup.make(source, names, about, zstd=zstd, timeout=options["timeout"])
+    progress = Progress(runner.run_folder, f"db_backup of {source.database}")
+    runner.meter = progress.add
+    with progress.of("dumping", _earlier(options["directory"], source, now)):
+        backup = _backup.make(source, names, about, packing=packing, timeout=options["timeout"])
     for warning in backup["warnings"]:
         module.warn(warning)
     return {**result, "backup": backup}
@@ -277,6 +318,9 @@ _OPTIONS: dict[str, t.Any] = {
     "compression_level": {"type": "int", "default": 1},
     "compression_threads": {"type": "int", "default": 0},
     "jobs": {"type": "int", "default": 0},
+    "encryption": {"type": "str", "choices": ["age", "gpg"]},
+    "recipients": {"type": "list", "elements": "str"},
+    "gpg_home": {"type": "path"},
     "timeout": {"type": "int", "default": 3600},
 }
 
@@ -284,6 +328,7 @@ _OPTIONS: dict[str, t.Any] = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec=_OPTIONS,
+        required_together=[("encryption", "recipients")],
         supports_check_mode=True,
     )
     conclude(module, _work)

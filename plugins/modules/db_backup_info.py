@@ -27,6 +27,7 @@ attributes:
     support: full
 requirements:
   - zstd (for O(verify))
+  - age or gpg (for O(verify) of an encrypted backup)
 options:
   directory:
     description: Where the backups are.
@@ -61,6 +62,16 @@ options:
       - This takes a few seconds for each gigabyte of uncompressed data.
     type: bool
     default: false
+  identity_file:
+    description:
+      - For O(verify) of backups that were encrypted with age, its secret key. A file on the host that the user of the connection can read,
+        without a passphrase, since nobody could be asked.
+    type: path
+  gpg_home:
+    description:
+      - For O(verify) of backups that were encrypted with gpg, GnuPG's folder with the secret key; usually that of the user of the connection.
+        Nobody is asked for a passphrase, but one that gpg-agent has is used.
+    type: path
 seealso:
   - module: lastgood.rollback.db_backup
 """
@@ -88,6 +99,7 @@ backups:
     - C(taken_after_bad) names the version that ran when it was begun if the ledger calls that bad, or was to be the one that ran by its manifest; the
       data in it may be damaged. It is null when nothing bad is known, and only there with O(state_directory).
     - C(form) is V(logical) or V(physical), as O(lastgood.rollback.db_backup#module:form) says.
+    - C(encrypted) says whether it takes a secret key to read it, and C(encryption.recipients) whose.
     - C(verified) is V(true) when O(verify) read it completely, else null.
   returned: success
   type: list
@@ -98,6 +110,7 @@ backups:
       manifest: /var/backups/chom/chom-20261122T021956.123Z-pre-rollback.manifest.json
       age_seconds: 3600
       verified: true
+      encrypted: false
       taken_after_bad: {id: 20261122T013000000Z-5d1c0a7be2f4, version: v1.2.4, since: "2026-11-22T01:30:00.000Z", reason: loses orders}
       engine: mysql
       form: logical
@@ -128,6 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _backup_catalogue
 from ..module_utils._command import Runner
 from ..module_utils._ledger import read as read_ledger
+from ..module_utils._packing import Keys
 from ..module_utils._run import Folder
 from ..module_utils._wiring import conclude
 
@@ -139,7 +153,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     backups, ignored = _backup_catalogue.read(options["directory"], time.time())
     backups = _backup_catalogue.fitting(backups, options["before"], **{name: options[name] for name in _SAME})
     if options["verify"]:
-        backups, damaged = _backup_catalogue.verified(runner, backups)
+        backups, damaged = _backup_catalogue.verified(runner, backups, Keys(options["identity_file"], options["gpg_home"]))
         ignored += damaged
     if options["state_directory"]:
         ledger = read_ledger(Folder.of(options["state_directory"], options["application"]).root).trusted()
@@ -158,6 +172,8 @@ def main() -> None:
             "before": {"type": "str"},
             "state_directory": {"type": "path"},
             "verify": {"type": "bool", "default": False},
+            "identity_file": {"type": "path"},
+            "gpg_home": {"type": "path"},
         },
         required_by={"state_directory": ["application"]},
         supports_check_mode=True,

@@ -33,6 +33,7 @@ description:
   - In MariaDB and MySQL, in the side database and in the kept one, events are disabled; in the live one they are as they were.
   - The login needs the privileges for all this on the three databases, and SET USER (or SUPER) when views, triggers or programs
     belong to other users.
+  - An encrypted backup is decrypted in a stream and never laid on the disk. Therefore PostgreSQL loads it with one program, whatever O(jobs) says.
   - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the
     environment, on disk, in a log or in the result.
 author:
@@ -50,6 +51,7 @@ attributes:
     support: full
 requirements:
   - zstd
+  - age or gpg (for an encrypted backup)
   - mariadb, or mysql (for O(engine=mysql))
   - mariadb-backup of the server's series (for physical backups)
   - psql and pg_restore of PostgreSQL 13 or later (for O(engine=postgresql))
@@ -101,6 +103,16 @@ options:
     description: How many parts of the backup are loaded at the same time; V(0) is one for each processor core.
     type: int
     default: 0
+  identity_file:
+    description:
+      - The secret key of age for an encrypted backup, a file on the host that the user of the connection can read; without a passphrase, since nobody
+        could be asked. Best on a file system in memory, and only while it is needed.
+    type: path
+  gpg_home:
+    description:
+      - GnuPG's folder with the secret key, for a backup that was encrypted with gpg; usually that of the user of the connection. Nobody is asked for a
+        passphrase, but one that gpg-agent has is used.
+    type: path
   minimum_free:
     description: Space that must stay free where the database server keeps its data, when that is on this host.
     type: bytes
@@ -202,6 +214,8 @@ from ..module_utils import _restore
 from ..module_utils._command import Runner
 from ..module_utils._database_credentials import LOGIN, Credentials, from_options
 from ..module_utils._errors import RollbackError
+from ..module_utils._packing import Keys
+from ..module_utils._progress import Progress
 from ..module_utils._restore_mysql import MysqlEngine
 from ..module_utils._restore_postgresql import PostgresqlEngine
 from ..module_utils._restore_sqlite import SqliteEngine
@@ -243,8 +257,11 @@ def _restored(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         accept_orphans=options["orphans"] == "accept",
         jobs=options["jobs"],
         timeout=options["timeout"],
+        keys=Keys(options["identity_file"], options["gpg_home"]),
     )
-    restore = _restore.Restore(runner, _engine(options, runner, credentials, record), record, wanted, module.check_mode)
+    progress = Progress(None if module.check_mode else os.path.dirname(record.path), f"db_restore of {credentials.database}")
+    runner.meter = progress.add
+    restore = _restore.Restore(runner, _engine(options, runner, credentials, record), record, wanted, module.check_mode, progress)
     with record.alone(create=not module.check_mode):
         before = restore.stage
         changed = restore.reach(options["state"])
@@ -264,6 +281,8 @@ _OPTIONS: dict[str, t.Any] = {
     "orphans": {"type": "str", "choices": ["refuse", "accept"], "default": "refuse"},
     "assertions": {"type": "list", "elements": "str", "default": []},
     "jobs": {"type": "int", "default": 0},
+    "identity_file": {"type": "path"},
+    "gpg_home": {"type": "path"},
     "minimum_free": {"type": "bytes", "default": "64M"},
     "timeout": {"type": "int", "default": 3600},
 }

@@ -111,6 +111,13 @@ ledger:
       have run before.
   returned: success
   type: dict
+progress:
+  description: What a backup or a restore that is at work at this moment has done so far, renewed every few seconds; null when there is none.
+  returned: success
+  type: dict
+  sample:
+    {text: "db_restore of chom: loading, 1.5 GB of 4.0 GB (37 %)", step: db_restore of chom, doing: loading, bytes: 1500000000, of: 4000000000,
+     since: "2026-11-22T03:15:09.120Z", at: "2026-11-22T03:16:11.340Z"}
 restore:
   description: The record of the last restore of the database, with its C(stage), C(kept) and C(side); null when there was none.
   returned: success

@@ -83,6 +83,10 @@ def test_db_backup_info() -> None:
     run_target("db_backup_info")
 
 
+def test_db_backup_prune() -> None:
+    run_target("db_backup_prune")
+
+
 @requirement("D-010", "D-011", "D-012", "D-031")
 @on_both_releases
 def test_db_restore_postgresql(release: str, database_hosts: dict[str, str]) -> None:

@@ -68,7 +68,7 @@ class Server(Scripted):
     def converse(self, argv: t.Sequence[str]) -> Talk:
         return Talk(self)
 
-    def pipeline(self, stages: t.Sequence[t.Sequence[str]], *, output: int, watch=None, source=None, timeout=None) -> None:
+    def pipeline(self, stages: t.Sequence[t.Sequence[str]], *, output: int, watch=None, watched=0, source=None, timeout=None) -> None:
         self.pipelines.append([list(stage) for stage in stages])
         for stage in stages:
             for word in stage:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import typing as t
 from unittest import mock
 
@@ -21,7 +22,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.lastgood.rollback.plugins.action import rollback_session as action
-from ansible_collections.lastgood.rollback.plugins.module_utils import _session
+from ansible_collections.lastgood.rollback.plugins.module_utils import _progress, _session
 
 INFO = "lastgood.rollback.rollback_info"
 
@@ -163,5 +164,32 @@ def test_a_later_ansible_with_other_insides_does_all_as_always(monkeypatch: pyte
     assert Recorded(monkeypatch)(session) == {"as_always": True}
 
 
+def _report(listener: socket.socket) -> None:
+    """A module that takes long: what it says comes in pieces, and before its answer."""
+    visitor = listener.accept()[0]
+    with visitor:
+        visitor.sendall(_session.GREETING)
+        while visitor.recv(1 << 16):
+            pass
+        for piece in (b"lastgood progr", b"ess: dumping, 1.0 GB\nlastgood progress: dumping, 2.0", b' GB\n{"chan', b'ged": true}'):
+            visitor.sendall(piece)
+            time.sleep(0.05)
+
+
+def test_what_a_module_says_of_its_progress_is_shown_and_is_no_part_of_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/line")
+        listener.listen()
+        threading.Thread(target=_report, args=(listener,), daemon=True).start()
+        monkeypatch.setattr(action, "_line", lambda _session: f"{folder}/line")
+        recorded = Recorded(monkeypatch)
+        shown: list[str] = []
+        monkeypatch.setattr(recorded.plugin, "_display", mock.Mock(display=shown.append))
+        recorded.plugin._task_host = "chom-1"
+        assert asked(recorded, "/nowhere/socket")["stdout"] == '{"changed": true}'
+    assert shown == ["  chom-1: dumping, 1.0 GB", "  chom-1: dumping, 2.0 GB"]
+
+
 def test_both_sides_say_it_with_the_same_words() -> None:
     assert (action._UNABLE, action._GREETING) == (_session.UNABLE, _session.GREETING)
+    assert action._PROGRESS.decode() == _progress.LINE

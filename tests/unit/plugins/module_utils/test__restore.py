@@ -49,7 +49,7 @@ class Fake:
     def exists(self, database: str) -> bool:
         return database in self.databases
 
-    def load(self, backup: _restore.Backup, side: str, *, jobs: int, timeout: float) -> None:
+    def load(self, backup: _restore.Backup, side: str, *, keys: t.Any, jobs: int, timeout: float) -> None:
         assert side not in self.databases
         self.databases[side] = "half"
         self._do("load")
@@ -134,7 +134,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(_backup_catalogue, "verify", lambda runner, backup: None)
+    monkeypatch.setattr(_backup_catalogue, "verify", lambda runner, backup, keys: None)
     made = Bench(tmp_path)
     made.backup()
     return made
@@ -252,7 +252,7 @@ def test_a_backup_that_is_not_this_database_s_is_refused(bench: Bench, more: dic
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_made(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(runner: t.Any, backup: t.Any) -> None:
+    def damaged(runner: t.Any, backup: t.Any, keys: t.Any) -> None:
         raise _backup_catalogue.Unusable("its checksum differs from the manifest's")
 
     monkeypatch.setattr(_backup_catalogue, "verify", damaged)

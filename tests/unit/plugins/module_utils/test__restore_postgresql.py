@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.lastgood.rollback.plugins.module_utils import _database
 from ansible_collections.lastgood.rollback.plugins.module_utils._command import Completed
 from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from ansible_collections.lastgood.rollback.plugins.module_utils._packing import Keys
 from ansible_collections.lastgood.rollback.plugins.module_utils._restore_postgresql import PostgresqlEngine
 
 PEER = Credentials(engine="postgresql", database="shop", socket="/run/postgresql", port=5432, user="postgres")
@@ -84,7 +86,7 @@ def test_missing_privileges_are_named(engine: PostgresqlEngine, server: Server, 
 
 
 def test_loading_creates_fills_and_only_then_configures(engine: PostgresqlEngine, server: Server) -> None:
-    engine.load(backup(), "shop__side", jobs=3, timeout=60)
+    engine.load(backup(), "shop__side", keys=Keys(), jobs=3, timeout=60)
     unpack, fill = server.pipelines
     assert unpack == [["zstd", "--decompress", "--stdout", "--quiet", "--", "/backups/shop-1.pgdump.zst"]]
     assert fill[0][:4] == ["sudo", "-n", "-u", "postgres"]
@@ -95,10 +97,22 @@ def test_loading_creates_fills_and_only_then_configures(engine: PostgresqlEngine
     assert server.said[2].startswith("ANALYZE;\nREVOKE ALL")
 
 
+def test_what_was_encrypted_is_loaded_as_it_comes(engine: PostgresqlEngine, server: Server, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "key").touch()
+    secret = backup(bytes=9, encryption={"tool": "age", "recipients": ["age1x"]}, uncompressed_bytes=1 << 60)
+    engine.check(secret, "shop__side")  # it needs no room for what is never laid on the disk
+    engine.load(secret, "shop__side", keys=Keys(identity_file=str(tmp_path / "key")), jobs=3, timeout=60)
+    ((read, decrypt, unpack, fill),) = server.pipelines
+    assert (read[0], unpack[0]) == ("dd", "zstd")
+    assert decrypt == ["age", "--decrypt", "--identity", str(tmp_path / "key")]
+    assert "pg_restore" in " ".join(fill)
+    assert not {"--jobs=3", "/dev/stdin"} & set(fill)
+
+
 def test_a_load_that_fails_says_why_without_the_password(server: Server) -> None:
     server.failures["pg_restore"] = Completed(("pg_restore",), 1, "", "pg_restore: error: could not execute query: ERROR:  boom")
     with pytest.raises(RollbackError, match="boom") as caught:
-        PostgresqlEngine(t.cast("t.Any", server), PASSWORD).load(backup(), "shop__side", jobs=1, timeout=60)
+        PostgresqlEngine(t.cast("t.Any", server), PASSWORD).load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
     assert server.logins == ["*:*:*:*:secret\n"]
     assert "secret" not in caught.value.message
 
@@ -112,7 +126,7 @@ def test_the_census_has_the_keys_of_the_manifest(engine: PostgresqlEngine) -> No
 
 def test_only_what_was_valid_before_must_be_valid(engine: PostgresqlEngine) -> None:
     assert engine.violations("shop__side") == ["old on users does not hold"]
-    engine.load(backup(), "shop__side", jobs=1, timeout=60)
+    engine.load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
     assert engine.violations("shop__side") == []
 
 

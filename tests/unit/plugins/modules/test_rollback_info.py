@@ -14,6 +14,7 @@ from hosts import Host
 from local_runner import Local
 
 from ansible_collections.lastgood.rollback.plugins.module_utils._freeze import freeze
+from ansible_collections.lastgood.rollback.plugins.module_utils._journal import this_process
 from ansible_collections.lastgood.rollback.plugins.module_utils._run import Folder, acquire
 
 Info = t.Callable[[], dict[str, t.Any]]
@@ -50,6 +51,15 @@ def test_what_an_interrupted_run_left_behind(host: Host, info: Info) -> None:
     assert result["last_run"]["target"] == "v1.1.0"
     assert result["workers_waiting"] == ["w1.service"]
     assert not result["units"]["w1.service"].startswith("active")
+
+
+def test_a_step_that_takes_long_is_seen(host: Host, info: Info) -> None:
+    assert info()["progress"] is None
+    folder = Folder(str(host.state / "chom"))
+    folder.create()
+    facts = {"step": "db_backup of chom", "doing": "dumping", "bytes": 5, "of": 10, "at": "now", "process": this_process()}
+    (host.state / "chom/progress.json").write_text(json.dumps(facts))
+    assert info()["progress"]["text"] == "db_backup of chom: dumping, 5 bytes of 10 bytes (50 %)"
 
 
 def test_a_run_that_nobody_watches(host: Host, local: Local, info: Info) -> None:

@@ -429,6 +429,13 @@ def test_a_run_without_backup_needs_no_place_for_one(host: Host, local: Local, p
     assert "backup folder" not in checks
 
 
+def test_a_backup_that_is_to_be_encrypted_needs_the_program_for_it(host: Host, local: Local, plan: Plan) -> None:
+    profile = host.profile
+    profile["backup"] |= {"encryption": "age", "recipients": ["age1x"]}
+    local.missing.add("age")
+    refused(plan(profile=profile), "Not installed on this host: age.")
+
+
 @pytest.mark.parametrize("option", ["state_directory", "backup.directory"])
 def test_a_folder_that_cannot_be_written_is_named_with_the_command_that_makes_it(
     host: Host, plan: Plan, monkeypatch: pytest.MonkeyPatch, option: str
