@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 CERTAIN, LIKELY, GUESS = "certain", "likely", "a guess"
 
-_CAPISTRANO = re.compile(r"Branch (?P<branch>\S+) \(at (?P<commit>[0-9a-f]{7,64})\) deployed as release (?P<release>\d+) by (?P<who>.+)")
+CAPISTRANO = re.compile(r"Branch (?P<branch>\S+) \(at (?P<commit>[0-9a-f]{7,64})\) deployed as release (?P<release>\d+) by (?P<who>.+)")
 _TIMESTAMP = re.compile(r"\d{14}Z?")
 _SETTLED = 600.0  # seconds; who goes on sooner was only passing through
 
@@ -172,7 +172,7 @@ def _capistrano(place: str) -> dict[str, Found]:
     """Written when a release is live: the surest there is."""
     found = {}
     for line in (_read(os.path.join(place, "revisions.log")) or "").splitlines():
-        entry = _CAPISTRANO.match(line.strip())
+        entry = CAPISTRANO.match(line.strip())
         if entry and _TIMESTAMP.fullmatch(entry["release"]):
             moment = datetime.datetime.strptime(entry["release"], "%Y%m%d%H%M%S").replace(tzinfo=datetime.timezone.utc)
             found[entry["release"]] = Found(

@@ -1,0 +1,268 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On real folders and links, with the real programs; only PHP is an imitation."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+import pytest
+from local_runner import Killed, Local
+from releases import Tree
+
+requirement = pytest.mark.requirement
+
+
+@pytest.fixture
+def tree(tmp_path: pathlib.Path) -> Tree:
+    """Three releases as Deployer leaves them; the last one runs."""
+    found = Tree(tmp_path / "shop")
+    found.release("9", "v1.1.0", "a" * 40)
+    found.release("10", "v1.2.0", "b" * 40)
+    found.release("11", "v1.3.0", "c" * 40)
+    found.point("releases/11")
+    return found
+
+
+@pytest.fixture
+def switch(tree: Tree, local: Local, run_module: t.Any) -> t.Callable[..., dict[str, t.Any]]:
+    """Call the module on the tree."""
+
+    def call(target: str = "v1.2.0", check: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        args = {"path": str(tree.current), "target": target, **options}
+        return t.cast("dict[str, t.Any]", run_module("release_switch", args, check=check, diff=True))
+
+    return call
+
+
+Switch = t.Callable[..., dict[str, t.Any]]
+
+
+def refused(tree: Tree, result: dict[str, t.Any], *words: str) -> None:
+    """The module failed, in words that hold these, and the link leads where it led."""
+    assert result.get("failed"), result
+    for word in words:
+        assert word in result["msg"]
+    assert result["system_state"] == "Nothing was changed."
+    assert os.readlink(tree.current) == "releases/11"
+
+
+# Going back
+
+
+@requirement("D-056", "D-057")
+@pytest.mark.parametrize("target", ["10", "v1.2.0", "b" * 40, "b" * 12])
+def test_goes_to_a_release_by_its_name_version_or_commit(tree: Tree, switch: Switch, target: str) -> None:
+    result = switch(target)
+    assert result["changed"]
+    assert os.readlink(tree.current) == "releases/10"
+    assert result["switch"] == {"from_release": "11", "release": "10", "from_commit": "c" * 40, "commit": "b" * 40}
+    assert result["from_version"] == "v1.3.0"
+    assert result["diff"] == {"before": "11 (v1.3.0)\n", "after": "10 (v1.2.0)\n"}
+
+
+@requirement("D-057")
+def test_there_is_never_a_moment_without_a_release(tree: Tree, switch: Switch, local: Local) -> None:
+    seen = []
+
+    def look(_argv: tuple[str, ...], _stdin: str | None) -> None:
+        seen.append((tree.current / "artisan").exists())
+
+    local.when("*", look)
+    switch()
+    assert seen
+    assert all(seen)
+    assert local.lines("mv --force --no-target-directory *")
+
+
+def test_running_again_changes_nothing(tree: Tree, switch: Switch) -> None:
+    assert switch()["changed"]
+    inode = os.lstat(tree.current).st_ino
+    assert not switch()["changed"]
+    assert os.lstat(tree.current).st_ino == inode
+
+
+def test_check_mode_says_what_would_be(tree: Tree, switch: Switch) -> None:
+    result = switch(check=True)
+    assert result["changed"]
+    assert result["diff"]["after"] == "10 (v1.2.0)\n"
+    assert os.readlink(tree.current) == "releases/11"
+
+
+def test_only_looks_when_told_so(tree: Tree, switch: Switch) -> None:
+    result = switch(state="resolved")
+    assert not result["changed"]
+    assert result["release_path"] == str(tree.folder("10"))
+    assert "shared links" in result["checks"]
+    assert os.readlink(tree.current) == "releases/11"
+
+
+def test_an_absolute_link_stays_one(tree: Tree, switch: Switch) -> None:
+    tree.point(str(tree.folder("11")))
+    switch()
+    assert os.readlink(tree.current) == str(tree.folder("10"))
+
+
+def test_when_a_folder_was_changed_says_nothing(tree: Tree, switch: Switch) -> None:
+    tree.release("12", "v1.2.0", "d" * 40)
+    os.utime(tree.folder("10"), (4e9, 4e9))
+    assert switch("v1.2.0")["switch"]["release"] == "12"
+
+
+def test_a_link_that_leads_to_a_deleted_release_is_repaired(tree: Tree, switch: Switch) -> None:
+    tree.point("releases/99")
+    assert switch()["switch"]["from_release"] == "99"
+    assert os.readlink(tree.current) == "releases/10"
+
+
+def test_a_switch_that_was_cut_off_is_done_again(tree: Tree, switch: Switch, local: Local) -> None:
+    local.kill_at("mv --force *")
+    with pytest.raises(Killed):
+        switch()
+    assert os.readlink(tree.current) == "releases/11"
+    local.rules.clear()
+    assert switch()["changed"]
+    assert sorted(path.name for path in tree.root.iterdir()) == [".dep", "current", "releases", "shared"]
+
+
+def test_marks_what_it_left_and_takes_its_mark_off_again(tree: Tree, switch: Switch) -> None:
+    switch(mark_bad=True)
+    assert (tree.folder("11") / "BAD_RELEASE").exists()
+    switch("11")
+    assert not (tree.folder("11") / "BAD_RELEASE").exists()
+
+
+def test_a_mark_of_somebody_else_stays(tree: Tree, switch: Switch) -> None:
+    mark = tree.folder("10") / "BAD_RELEASE"
+    mark.write_text("20260101,alice\n")
+    switch()
+    assert mark.read_text() == "20260101,alice\n"
+
+
+# As planned
+
+
+def test_does_what_was_planned(tree: Tree, switch: Switch) -> None:
+    planned = switch(state="resolved")["switch"]
+    assert switch(prepared=planned)["changed"]
+    assert not switch(prepared=planned)["changed"]
+    assert os.readlink(tree.current) == "releases/10"
+
+
+def test_refuses_when_another_release_runs_by_now(tree: Tree, switch: Switch) -> None:
+    planned = switch(state="resolved")["switch"]
+    tree.point("releases/9")
+    result = switch(prepared=planned)
+    assert "leads to 9 (v1.1.0) now; the switch was planned from 11" in result["msg"]
+    assert result["code_unchanged"]
+    assert os.readlink(tree.current) == "releases/9"
+
+
+def test_refuses_when_the_target_is_another_one_by_now(tree: Tree, switch: Switch) -> None:
+    planned = switch(state="resolved")["switch"]
+    (tree.folder("10") / "REVISION").write_text("f" * 40)
+    refused(tree, switch(prepared=planned), "another one now")
+
+
+# What is refused
+
+
+@requirement("D-051")
+def test_refuses_what_is_not_there(tree: Tree, switch: Switch) -> None:
+    refused(tree, switch("v9"), "v9 is not the id, version or commit of a release", "11 (v1.3.0), 10 (v1.2.0)")
+
+
+@pytest.mark.parametrize("target", ["", "--x", "../10", "10; ls"])
+def test_refuses_names_that_mean_something_else(tree: Tree, switch: Switch, target: str) -> None:
+    refused(tree, switch(target), "target")
+
+
+def test_refuses_a_folder_in_the_place_of_the_link(tree: Tree, switch: Switch) -> None:
+    tree.current.unlink()
+    tree.current.mkdir()
+    result = switch()
+    assert "is a directory, no link to a release" in result["msg"]
+    assert "ln -s releases/" in result["next_command"]
+
+
+def test_refuses_a_link_that_is_not_there(tree: Tree, switch: Switch) -> None:
+    tree.current.unlink()
+    assert "does not exist" in switch()["msg"]
+
+
+def test_refuses_a_link_that_leads_elsewhere(tree: Tree, switch: Switch) -> None:
+    tree.point("shared")
+    assert "which is no release below" in switch()["msg"]
+
+
+def test_refuses_a_release_that_was_not_finished(tree: Tree, switch: Switch) -> None:
+    (tree.root / "release").symlink_to("releases/10")
+    refused(tree, switch(), "its deployment did not finish")
+    (tree.root / "release").unlink()
+    (tree.folder("10") / "DEPLOY_UNFINISHED").touch()
+    refused(tree, switch(), "DEPLOY_UNFINISHED")
+
+
+def test_refuses_a_release_without_its_packages(tree: Tree, switch: Switch) -> None:
+    (tree.folder("10") / "vendor/composer/installed.json").unlink()
+    refused(tree, switch(), "Composer packages are not installed")
+
+
+def test_refuses_a_release_with_other_packages(tree: Tree, switch: Switch) -> None:
+    lock = {"packages": [{"name": "acme/log", "version": "2.0"}], "packages-dev": []}
+    (tree.folder("10") / "composer.lock").write_text(json.dumps(lock))
+    refused(tree, switch(), "its packages are not those of its composer.lock: acme/log 2.0")
+
+
+def test_refuses_a_lock_file_that_is_not_the_recorded_one(tree: Tree, switch: Switch) -> None:
+    refused(tree, switch(lock_files={"composer.lock": "0" * 64}), "composer.lock is not what it was when the version was recorded")
+
+
+def test_refuses_a_release_that_lacks_what_the_running_one_has(tree: Tree, switch: Switch) -> None:
+    (tree.folder("10") / "artisan").unlink()
+    refused(tree, switch(), "artisan is missing")
+
+
+def test_refuses_a_link_that_leads_nowhere(tree: Tree, switch: Switch) -> None:
+    (tree.folder("10") / "storage").unlink()
+    (tree.folder("10") / "storage").symlink_to("../../shared/gone")
+    refused(tree, switch(), f"its link storage leads to {tree.root}/shared/gone, which is not there")
+
+
+def test_refuses_a_release_with_something_of_its_own_in_place_of_what_is_shared(tree: Tree, switch: Switch) -> None:
+    (tree.folder("10") / "storage").unlink()
+    (tree.folder("10") / "storage").mkdir()
+    refused(tree, switch(), f"storage is no link to {tree.root}/shared/storage")
+
+
+def test_refuses_a_release_for_another_php(tree: Tree, switch: Switch, local: Local) -> None:
+    (tree.folder("10") / "vendor/composer/platform_check.php").write_text("<?php\n")
+    local.on("php *platform_check.php", rc=255, stderr="Composer dependencies require a PHP version >= 9.0.0.\n")
+    local.present.add("php")
+    refused(tree, switch(), "cannot run on this PHP", ">= 9.0.0")
+
+
+def test_names_everything_that_is_wrong_at_once(tree: Tree, switch: Switch) -> None:
+    (tree.folder("10") / "storage").unlink()
+    (tree.folder("10") / "artisan").unlink()
+    refused(tree, switch(), "artisan is missing; storage is no link")
+
+
+# What the tools write
+
+
+def test_knows_what_capistrano_wrote(tree: Tree, switch: Switch) -> None:
+    (tree.root / ".dep/releases_log").unlink()
+    (tree.folder("10") / "REVISION").unlink()
+    log = f"Branch v1.2.0 (at {'e' * 40}) deployed as release 10 by alice\n"
+    (tree.root / "revisions.log").write_text(log)
+    assert switch("v1.2.0")["switch"]["commit"] == "e" * 40
+
+
+def test_a_release_that_does_not_say_its_commit_goes_by_its_name(tree: Tree, switch: Switch) -> None:
+    (tree.folder("10") / "REVISION").unlink()
+    assert switch("10")["switch"]["commit"] == "10"
