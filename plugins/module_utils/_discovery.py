@@ -15,10 +15,11 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
+from ._git import Repository
 from ._versions import release_key
 
 if t.TYPE_CHECKING:
-    from ._git import Repository
+    from ._code import Code
 
 CERTAIN, LIKELY, GUESS = "certain", "likely", "a guess"
 
@@ -41,10 +42,10 @@ class Found:
     current: bool = False
 
 
-def discover(repository: Repository, deploy_path: str | None, pattern: str) -> list[dict[str, t.Any]]:
+def discover(repository: Code, deploy_path: str | None, pattern: str) -> list[dict[str, t.Any]]:
     """What can be found out, the newest first."""
     place = deploy_path or _deploy_path(repository.path)
-    found = _of_releases(place) if place else _of_git(repository, pattern)
+    found = _of_releases(place) if place else _of_git(repository, pattern) if isinstance(repository, Repository) else []
     return [asdict(each) for each in sorted(found, key=lambda each: each.since, reverse=True)]
 
 
