@@ -21,6 +21,14 @@ class Tree:
         (root / "shared/storage/framework").mkdir(parents=True)
         (root / "shared/.env").write_text("APP_KEY=secret\n")
 
+    @property
+    def path(self) -> pathlib.Path:
+        return self.current
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the release that runs, or one that it shares."""
+        (self.current / name).write_text(text)
+
     def folder(self, name: str) -> pathlib.Path:
         return self.root / "releases" / name
 
