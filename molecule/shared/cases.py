@@ -29,6 +29,8 @@ Expectation = t.Literal[
     "reconfigured",
     "put_back",
     "given_back",
+    "switched",
+    "unswitched",
 ]
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
 HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
@@ -114,6 +116,7 @@ class Case:
     runs: tuple[Run, ...]
     bad: str | None = None
     variant: t.Literal["full", "restricted"] = "full"
+    layout: t.Literal["git", "releases"] = "git"
     script: str | None = None  # run on the host as the application's user
     setup: tuple[str, ...] = ()  # typed on the host as root
     off: tuple[str, ...] = ()  # workers that were off before, and have to stay off
@@ -457,6 +460,31 @@ CASES: dict[str, Case] = {
         variant="restricted",
         setup=(LET_THE_CONFIGURATION_BE_WRITTEN,),
         off=(WORKERS[4],),
+    ),
+    "releases_standard": Case(
+        (
+            Run("planned", "checked", "plan", {"target": TARGET}, says=("PLAN of a rollback (standard): chom v1.2.4",), webhook="none"),
+            refused("unknown", "v9.9.9 is not the id, version or commit of a release", "2 (v1.2.3)", extra={"target": "v9.9.9"}),
+            refused(
+                "not_whole",
+                "The release 2 (v1.2.3) cannot be switched to: artisan is missing; its link .env leads to",
+                before=("cd /var/www/chom/releases/2; mv artisan artisan.away; ln -sfn ../../shared/none .env",),
+                after=("cd /var/www/chom/releases/2; mv artisan.away artisan; ln -sfn ../../shared/.env .env",),
+            ),
+            Run("switched", "switched", job_at_work=True),
+            Run("undone", "unswitched", "undo", {}, says=("UNDONE: chom on ", "The application runs v1.2.4", "is open")),
+        ),
+        "none",
+        layout="releases",
+    ),
+    "releases_emergency": Case(
+        (
+            Run("alarm", "switched", says=("deployed before the running one 3 (v1.2.4)",), **ALARM),
+            Run("second_alarm", "nothing_to_do", says=("NOTHING TO DO", "rolled back to it"), **ALARM),
+        ),
+        "crash",
+        variant="restricted",
+        layout="releases",
     ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }
