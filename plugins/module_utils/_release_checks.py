@@ -66,10 +66,10 @@ def _packages(releases: Releases, target: Release) -> list[str]:
     """Whether the packages are those of its lock file."""
     files = releases.files(target)
     if LOCK_FILE in files:
-        texts = releases.contents([f"{target.id}:{LOCK_FILE}", f"{target.id}:{_INSTALLED}"])
-        if f"{target.id}:{_INSTALLED}" not in texts:
+        lock, installed = (releases.ask("cat", "--", f"{target.path}/{name}") for name in (LOCK_FILE, _INSTALLED))
+        if not installed:
             return ["its Composer packages are not installed (vendor is incomplete)"]
-        lacking = unmet(texts[f"{target.id}:{LOCK_FILE}"], texts[f"{target.id}:{_INSTALLED}"])
+        lacking = unmet(lock, installed)
         if lacking:
             return [f"its packages are not those of its composer.lock: {_listed(lacking)}"]
     elif any(name in files for name in _NODE) and not releases.ask("ls", "--almost-all", "--", f"{target.path}/node_modules"):

@@ -13,6 +13,7 @@ import typing as t
 
 from ._clock import utc
 from ._errors import CommandError, RollbackError
+from ._release_archive import make
 from ._release_checks import refuse_broken
 from ._releases import BAD, Releases
 from ._versions import check_target
@@ -32,8 +33,12 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
     releases = Releases(runner, path, options["user"] or owner(os.path.dirname(path)))
     running = releases.running()
     prepared = options["prepared"]
-    target = planned(releases, prepared, running) if prepared else named(releases, options["target"])
-    checks = refuse_broken(runner, releases, target, running, options["php"], options["lock_files"])
+    made = False
+    if options["archive"]:
+        target, checks, made = make(runner, releases, running, options, check_mode=check_mode or options["state"] == "resolved")
+    else:
+        target = planned(releases, prepared, running) if prepared else named(releases, options["target"])
+        checks = refuse_broken(runner, releases, target, running, options["php"], options["lock_files"])
     moves = running.id != target.id
     before, after = running.called, target.called
     result = {
@@ -42,9 +47,9 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
         "release_path": target.path,
         "checks": checks,
         "diff": {"before": f"{before}\n", "after": f"{after if moves else before}\n"},
-        "changed": moves and options["state"] == "switched",
+        "changed": (made and options["state"] != "resolved") or (moves and options["state"] == "switched"),
     }
-    if result["changed"] and not check_mode:
+    if moves and options["state"] == "switched" and not check_mode:
         change(runner, releases, running, target)
         _mark(runner, releases, running, target, bad=options["mark_bad"])
     return result

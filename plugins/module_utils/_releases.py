@@ -28,7 +28,7 @@ _UNFINISHED = "DEPLOY_UNFINISHED"
 _REVISIONS = ("REVISION", ".revision")
 _VERSION = "VERSION"
 _NOT_CODE = ("vendor", "node_modules", "storage", ".git", "bootstrap/cache")
-_OWN_FILES = (*_REVISIONS, _VERSION, BAD, _UNFINISHED)
+_OWN_FILES = (*_REVISIONS, _VERSION, BAD, _UNFINISHED, ".lastgood-source")
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class Releases:
     def forget(self) -> None:
         """Look again when asked the next time."""
         self._found = None
+        self._files = {}
 
     def _look(self) -> dict[str, Release]:
         wanted = ["(", "-type", "d", "-o", "-name", BAD, "-o", "-name", _UNFINISHED, ")"]

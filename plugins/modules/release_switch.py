@@ -42,14 +42,17 @@ options:
     type: str
   target:
     description:
-      - The name of a folder below C(releases), a version, or a commit (7 to 40 hexadecimal digits); tried in this order.
+      - With O(archive), the name of the release that is made of it.
+      - Else the name of a folder below C(releases), a version, or a commit (7 to 40 hexadecimal digits); tried in this order.
       - Where several releases have the same version or commit, the one that runs is meant, else the one that was deployed last.
     type: str
     required: true
   state:
-    description: Whether only to look (V(resolved)), with the same refusals, or to switch.
+    description:
+      - Whether only to look (V(resolved)), with the same refusals, or to switch.
+      - V(prepared) makes the release of O(archive) and does not switch to it. Without O(archive) it does what V(resolved) does.
     type: str
-    choices: [resolved, switched]
+    choices: [resolved, prepared, switched]
     default: switched
   prepared:
     description: The RV(switch) of an earlier call, or of the plan. It is refused when another release runs or the target is another one by now.
@@ -70,6 +73,17 @@ options:
         description: The commit to go to.
         type: str
         required: true
+  archive:
+    description:
+      - An archive that C(tar) can read, or a folder such as a backup of a release, on the host. A release is made of it beside those
+        that are there, under the name O(target); nothing is ever copied over the running one.
+      - What the running release shares with others is linked into it, whatever the archive holds in its place. It is checked like every other
+        release, and only then gets its name. When that fails nothing is left of it.
+      - A release that was made of the same archive before is taken as it is.
+    type: path
+  checksum:
+    description: The SHA-256 that O(archive) must have.
+    type: str
   lock_files:
     description: SHA-256 checksums of lock files that the release must have, by their names, such as a restore point keeps them.
     type: dict
@@ -98,6 +112,13 @@ EXAMPLES = r"""
     path: /var/www/shop/current
     target: "41"
     mark_bad: true
+
+- name: Go back to what a backup holds, as a new release
+  lastgood.rollback.release_switch:
+    path: /opt/shop/current
+    archive: /opt/shop/backups/v2.9.0.tar.gz
+    checksum: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+    target: v2.9.0
 """
 
 RETURN = r"""
@@ -140,7 +161,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "user": {"type": "str"},
             "target": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["resolved", "switched"], "default": "switched"},
+            "state": {"type": "str", "choices": ["resolved", "prepared", "switched"], "default": "switched"},
             "prepared": {
                 "type": "dict",
                 "options": {
@@ -150,10 +171,14 @@ def main() -> None:
                     "commit": {"type": "str", "required": True},
                 },
             },
+            "archive": {"type": "path"},
+            "checksum": {"type": "str"},
             "lock_files": {"type": "dict", "default": {}},
             "mark_bad": {"type": "bool", "default": False},
             "php": {"type": "str", "default": "php"},
         },
+        mutually_exclusive=[("archive", "prepared")],
+        required_by={"checksum": ["archive"]},
         supports_check_mode=True,
     )
     conclude(module, lambda module, runner: run(runner, module.params, check_mode=module.check_mode))

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
+import subprocess
 import typing as t
 
 import pytest
@@ -266,3 +268,90 @@ def test_knows_what_capistrano_wrote(tree: Tree, switch: Switch) -> None:
 def test_a_release_that_does_not_say_its_commit_goes_by_its_name(tree: Tree, switch: Switch) -> None:
     (tree.folder("10") / "REVISION").unlink()
     assert switch("10")["switch"]["commit"] == "10"
+
+
+# From an archive, or a folder
+
+
+@pytest.fixture
+def archive(tree: Tree, tmp_path: pathlib.Path) -> pathlib.Path:
+    """v1.0.0 as it was packed, with a storage of its own in it, inside a folder."""
+    folder = tree.release("shop-v1.0.0", "v1.0.0", "9" * 40)
+    (folder / "storage").unlink()
+    (folder / "storage/logs").mkdir(parents=True)
+    (folder / ".env").unlink()
+    place = tmp_path / "shop-v1.0.0.tar.gz"
+    subprocess.run(["tar", "-czf", place, "-C", folder.parent, folder.name], check=True)
+    folder.rename(tmp_path / "backup")
+    return place
+
+
+def sha256(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@requirement("D-056")
+def test_an_archive_becomes_a_release_of_its_own_and_is_switched_to(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
+    before = sorted(path.name for path in tree.folder("11").iterdir())
+    result = switch("12", archive=str(archive), checksum=sha256(archive))
+    assert result["changed"], result
+    assert os.readlink(tree.current) == "releases/12"
+    assert (tree.current / "artisan").read_text() == "v1.0.0\n"
+    assert (tree.current / ".env").read_text() == "APP_KEY=secret\n"
+    assert os.readlink(tree.folder("12") / "storage") == "../../shared/storage"
+    assert sorted(path.name for path in tree.folder("11").iterdir()) == before
+    assert not switch("12", archive=str(archive))["changed"]
+
+
+def test_a_folder_becomes_a_release_too(tree: Tree, switch: Switch, archive: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    assert switch("12", archive=str(tmp_path / "backup"))["changed"]
+    assert (tree.current / "artisan").read_text() == "v1.0.0\n"
+    assert (tmp_path / "backup/storage/logs").is_dir()
+
+
+def test_a_release_is_made_without_switching_to_it(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
+    assert switch("12", archive=str(archive), state="prepared")["changed"]
+    assert not switch("12", archive=str(archive), state="prepared")["changed"]
+    assert os.readlink(tree.current) == "releases/11"
+    assert switch("12")["changed"]
+
+
+@pytest.mark.parametrize("options", [{"check": True}, {"state": "resolved"}], ids=["check mode", "only looking"])
+def test_nothing_is_unpacked_when_only_asked(tree: Tree, switch: Switch, archive: pathlib.Path, options: dict[str, t.Any]) -> None:
+    result = switch("12", archive=str(archive), **options)
+    assert not result.get("failed"), result
+    assert result["changed"] is ("check" in options)
+    assert sorted(path.name for path in (tree.root / "releases").iterdir()) == ["10", "11", "9"]
+
+
+def nothing_left(tree: Tree, result: dict[str, t.Any], *words: str) -> None:
+    refused(tree, result, *words)
+    assert sorted(path.name for path in (tree.root / "releases").iterdir()) == ["10", "11", "9"]
+
+
+def test_refuses_an_archive_with_another_checksum(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
+    nothing_left(tree, switch("12", archive=str(archive), checksum="0" * 64), "is not what it should be: its SHA-256 is")
+
+
+def test_refuses_an_archive_that_is_cut_off(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
+    archive.write_bytes(archive.read_bytes()[:200])
+    nothing_left(tree, switch("12", archive=str(archive)), "tar")
+
+
+def test_refuses_an_archive_that_holds_no_whole_release(tree: Tree, switch: Switch, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "README").write_text("nothing else\n")
+    subprocess.run(["tar", "-cf", tmp_path / "x.tar", "-C", tmp_path, "README"], check=True)
+    nothing_left(tree, switch("12", archive=str(tmp_path / "x.tar")), "artisan is missing")
+
+
+def test_refuses_an_archive_that_is_not_there(tree: Tree, switch: Switch) -> None:
+    nothing_left(tree, switch("12", archive="/nowhere.tar"), "/nowhere.tar is not there")
+
+
+@pytest.mark.parametrize("name", ["../12", "a/b", "-x", ".hidden"])
+def test_refuses_names_that_are_no_folder(tree: Tree, switch: Switch, archive: pathlib.Path, name: str) -> None:
+    nothing_left(tree, switch(name, archive=str(archive)), "cannot be the name of a release")
+
+
+def test_does_not_take_another_release_for_the_archive_s(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
+    nothing_left(tree, switch("10", archive=str(archive)), "it was not made of")
