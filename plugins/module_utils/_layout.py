@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
 
 from . import _checkout
@@ -24,6 +26,9 @@ if t.TYPE_CHECKING:
     from ._command import Runner
     from ._git import WorkTree
     from ._ledger import Ledger
+
+
+_SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
 
 
 class Layout(t.Protocol):
@@ -127,6 +132,7 @@ class _Folders:
         return {
             "switch": switch_to(running, target),
             "release_path": target.path,
+            "concerns": self._concerns(),
             "from_version": before,
             "commits": [],
             "files": len(switch.difference.files),
@@ -136,6 +142,19 @@ class _Folders:
             "config_keys": _checkout.config_keys(self.code, switch),
             "diff": {"before": f"{before}\n", "after": f"{after if switch.needed else before}\n"},
         }
+
+    def _concerns(self) -> list[str]:
+        """nginx sites that name the link to PHP-FPM and not where it leads: FPM then goes on with the code that it knows by that name."""
+        listed = self._runner.run(["grep", "-RlsF", "--", self.code.path, *_SITES], check=False, timeout=10).stdout.splitlines()
+        found = []
+        for site in dict.fromkeys(os.path.realpath(name) for name in listed):
+            text = re.sub(r"#.*", "", self._runner.run(["cat", "--", site], check=False, timeout=10).stdout)
+            if "fastcgi_pass" in text and "$realpath_root" not in text:
+                found.append(
+                    f"{site} gives PHP-FPM $document_root: after a switch old code goes on until FPM is reloaded, which this run does right "
+                    "after it. With $realpath_root in SCRIPT_FILENAME and DOCUMENT_ROOT no request gets a mixture"
+                )
+        return found
 
     def previous(self, ledger: Ledger, running: WorkTree) -> Choice:
         """Where nobody ever said which version was good: the release that was deployed before, unless something speaks against it."""

@@ -275,6 +275,8 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 
         return {**in_detail(runner, request, watch_seconds, check_mode=module.check_mode), "changed": False}
     plan = compute(runner, request) if wanted is None else _as_planned(runner, request, wanted)
+    for concern in plan.get("concerns", []):
+        module.warn(f"{concern}.")
     shown = {name: value for name, value in plan.items() if name not in _ONLY_IN_DETAIL}
     return {**shown, "lastgood_text": "\n".join(in_words(plan)), "changed": False}
 

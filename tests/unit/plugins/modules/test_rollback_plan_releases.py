@@ -129,3 +129,13 @@ def test_refuses_a_release_of_the_commit_that_runs(plan: Plan, tree: Tree) -> No
 
 def test_without_a_target_a_standard_rollback_says_where_releases_are(plan: Plan, tree: Tree) -> None:
     assert f"ls {tree.root}/releases" in plan(None)["next_command"]
+
+
+@pytest.mark.parametrize(("root", "concerned"), [("$document_root", True), ("$realpath_root", False)])
+def test_says_when_nginx_names_the_link_and_not_the_release(
+    plan: Plan, tree: Tree, local: Local, tmp_path: pathlib.Path, root: str, concerned: bool
+) -> None:
+    site = tmp_path / "shop.conf"
+    site.write_text(f"# not $realpath_root\nfastcgi_pass unix:/run/fpm.sock;\nfastcgi_param SCRIPT_FILENAME {root}$fastcgi_script_name;\n")
+    local.on(f"grep -RlsF -- {tree.current} *", f"{site}\n")
+    assert [f"{site} gives PHP-FPM $document_root" in concern for concern in plan()["concerns"]] == [True] * concerned
