@@ -184,16 +184,16 @@ def _phases(application: t.Mapping[str, t.Any], plan: Plan) -> list[str]:
     """Those of the sequence that this rollback will go through and that its journal records."""
     services, migrations = application["services"], plan["migrations"] or {"down": []}
     comes = {
-        "prepare": plan["dependencies_change"],
+        "prepare": plan["dependencies_change"] or "release_path" in plan,
         "protect": plan["backup"],
         "quiesce writers": True,
-        "close traffic": True,
+        "close traffic": plan["closes"],
         "migrate down": migrations["down"],
         "switch code": True,
         "rebuild caches": True,
         "start services": services["reload"],
         "gate": True,
-        "reopen": True,
+        "reopen": plan["closes"],
         "start workers": services["workers"] or services["schedulers"],
     }
     return [phase for phase, applies in comes.items() if applies]
