@@ -46,7 +46,7 @@ class Layout(t.Protocol):
 
     def survey(self, target: str, commit: str, running: WorkTree) -> Switch: ...
 
-    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str]) -> None: ...
+    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str], *, closes: bool) -> None: ...
 
     def describe(self, switch: Switch) -> dict[str, t.Any]: ...
 
@@ -77,7 +77,7 @@ class _Checkout:
     def survey(self, target: str, commit: str, running: WorkTree) -> Switch:
         return _checkout.survey(self._runner, self.code, target, commit, running)
 
-    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str]) -> None:
+    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str], *, closes: bool) -> None:
         _checkout.refuse_obstacles(self.code, switch, local_changes=local_changes)
 
     def describe(self, switch: Switch) -> dict[str, t.Any]:
@@ -122,9 +122,22 @@ class _Folders:
         entries = {name: Entry("", checksum) for name, checksum in files.items()}
         return Switch(running, commit, target, self.code.difference(running.commit, commit), entries, (), ())
 
-    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str]) -> None:
+    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str], *, closes: bool) -> None:
         target = named(self.code, switch.commit)
         refuse_broken(self._runner, self.code, target, self.code.running(), self._application["php"], recorded)
+        if closes and switch.needed:
+            self._refuse_opening(switch)
+
+    def _refuse_opening(self, switch: Switch) -> None:
+        """Refuse a switch that would open the site by itself, since maintenance mode is written into the storage."""
+        releases = (self.code.running(), named(self.code, switch.commit))
+        here, there = (self.code.ask("readlink", "--canonicalize", "--", f"{release.path}/storage/framework") for release in releases)
+        if here != there:
+            raise RollbackError(
+                f"The site has to be closed for this, and the releases do not share storage/framework ({here.strip()}, {there.strip()}): "
+                "switching would open it.",
+                next_command=f"share storage below {self.code.deploy_path}/shared, or run again with -e migrations=keep",
+            )
 
     def describe(self, switch: Switch) -> dict[str, t.Any]:
         running, target = self.code.running(), named(self.code, switch.commit)

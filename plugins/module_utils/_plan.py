@@ -5,6 +5,7 @@
 # PRIVATE to lastgood.rollback: may change without notice.
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import typing as t
@@ -107,7 +108,11 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup"), read_ledger(folder.root)))
     migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
-    units = _check_host(runner, request, layout, switch, recorded, findings) if switch.needed or pending or database else {}
+    closes = _closes(runner, application, migrations, database)
+    obstacles = functools.partial(
+        layout.refuse_obstacles, switch, request.local_changes, (recorded or {}).get("lock_files", {}), closes=closes
+    )
+    units = _check_host(runner, request, layout, switch, obstacles, findings) if switch.needed or pending or database else {}
     if not request.details:
         findings.refuse()
     plan = {
@@ -125,7 +130,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "migrations": migrations,
         "local_changes": request.local_changes,
         "backup": request.backup and bool(application["backup"]["directory"]),
-        "closes": _closes(runner, application, migrations, database),
+        "closes": closes,
         "dependencies_change": switch.moves_dependencies,
         "checks": findings.passed,
         "version_probes": [_version_probe(application, _names_of_version(repository, choice.target, commit))],
@@ -371,13 +376,12 @@ def _refuse_impossible_down(
 
 
 def _check_host(
-    runner: Runner, request: Request, layout: Layout, switch: Switch, recorded: dict[str, t.Any] | None, findings: Findings
+    runner: Runner, request: Request, layout: Layout, switch: Switch, obstacles: t.Callable[[], None], findings: Findings
 ) -> dict[str, Unit]:
     application = request.application
-    locks = (recorded or {}).get("lock_files", {})
     services = application["services"]
     mine = [*services["workers"], *services["schedulers"], *services["reload"]]
-    findings.check("checkout", lambda: layout.refuse_obstacles(switch, request.local_changes, locks))
+    findings.check("checkout", obstacles)
     findings.check("programs", lambda: _programs(runner, layout, application, composer=switch.moves_dependencies, backup=request.backup))
     units = findings.check("units", lambda: _units(runner, [*mine, *services["required"]]))
     findings.check("rights", lambda: _rights(runner, mine, services["reload"]))

@@ -81,7 +81,7 @@ def sample_of(entries: Entries) -> Sample | None:
     if (
         facts.get("origin")
         or any(entry.get("failed") for entry in results)
-        or not _WHOLE <= set(at)
+        or not set(at) >= _WHOLE
         or ("close traffic" in at) != ("reopen" in at)
     ):
         return None

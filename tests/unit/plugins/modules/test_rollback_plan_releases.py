@@ -139,3 +139,14 @@ def test_says_when_nginx_names_the_link_and_not_the_release(
     site.write_text(f"# not $realpath_root\nfastcgi_pass unix:/run/fpm.sock;\nfastcgi_param SCRIPT_FILENAME {root}$fastcgi_script_name;\n")
     local.on(f"grep -RlsF -- {tree.current} *", f"{site}\n")
     assert [f"{site} gives PHP-FPM $document_root" in concern for concern in plan()["concerns"]] == [True] * concerned
+
+
+def test_refuses_to_close_a_site_that_the_switch_would_open(plan: Plan, tree: Tree) -> None:
+    for name in ("10", "11"):
+        (tree.folder(name) / "storage").unlink()
+        (tree.folder(name) / "storage/framework").mkdir(parents=True)
+    assert not plan().get("failed")
+    (tree.folder("11") / "storage/framework/down").write_text("{}")
+    result = plan()
+    assert result["failed"]
+    assert "do not share storage/framework" in result["msg"]
