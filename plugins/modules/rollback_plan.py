@@ -188,6 +188,20 @@ command:
   description: What somebody types to have exactly this done; only with a database.
   returned: success
   type: str
+closes:
+  description: Whether users get the maintenance page for a while. A link that is switched in one moment needs none, a schema that changes does.
+  returned: success
+  type: bool
+release_path:
+  description: The folder of the release that the target is.
+  returned: success and the layout is V(releases)
+  type: str
+  sample: /var/www/shop/releases/41
+concerns:
+  description: What is not as it should be and does not keep the rollback from succeeding; each is a warning, too.
+  returned: success and the layout is V(releases)
+  type: list
+  elements: str
 budgets:
   description: Seconds that each phase and the whole may take.
   returned: success
