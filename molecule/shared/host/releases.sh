@@ -4,13 +4,9 @@
 set -euo pipefail
 app=/var/www/chom
 
-as_app() {
-    runuser -u www-data -- env HOME=/var/www "$@"
-}
-
 systemctl stop chom-scheduler.timer 'chom-queue-*.service'
 mv "$app" /var/www/.chom
-as_app mkdir -p "$app/releases" "$app/shared" "$app/.dep"
+install -d -o www-data -g www-data "$app" "$app/releases" "$app/shared" "$app/.dep"
 mv /var/www/.chom/storage /var/www/.chom/.env "$app/shared/"
 rm -rf /var/www/.chom
 
@@ -20,7 +16,6 @@ cat > /usr/local/sbin/chom-deploy << 'END'
 set -uo pipefail
 app=/var/www/chom
 origin=/srv/git/chom.git
-
 
 as_app() {
     runuser -u www-data -- env HOME=/var/www COMPOSER_NO_INTERACTION=1 "$@"
