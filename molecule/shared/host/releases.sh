@@ -1,6 +1,6 @@
 #!/bin/bash
 # Lay the application of a fresh host out as Deployer does: releases/<n>/, shared/, current. Runs on the host as root, on standard input.
-# What runs keeps running from the same files; chom-deploy makes new releases from then on.
+# The site is off meanwhile; chom-deploy makes new releases from then on.
 set -euo pipefail
 app=/var/www/chom
 
