@@ -99,9 +99,11 @@ def change(runner: Runner, releases: Releases, running: Release, target: Release
         runner.run(["ln", "--symbolic", "--force", "--no-dereference", "--", goal, aside], user=releases.user)
         runner.run(["mv", "--force", "--no-target-directory", "--", aside, releases.path], user=releases.user)
     except CommandError as error:
+        releases.forget()
         error.facts["code_unchanged"] = releases.running().id == running.id
         error.state = f"{releases.path} still leads to {running.called}." if error.facts["code_unchanged"] else ""
         raise
+    releases.forget()
     runner.run(["sync", "--", releases.deploy_path], user=releases.user, check=False, timeout=30)
     now = releases.running()
     if now.id != target.id:
@@ -118,4 +120,3 @@ def _mark(runner: Runner, releases: Releases, left: Release, reached: Release, *
         runner.run(["tee", "--", f"{left.path}/{BAD}"], user=releases.user, stdin=f"{utc()} {_MARK}\n", check=False)
     if reached.bad and _MARK in releases.ask("cat", "--", f"{reached.path}/{BAD}"):
         runner.run(["rm", "--force", "--", f"{reached.path}/{BAD}"], user=releases.user, check=False)
-    releases.forget()

@@ -60,6 +60,7 @@ class Releases:
     def __init__(self, runner: Runner, path: str, user: str) -> None:
         self._runner = runner
         self._found: dict[str, Release] | None = None
+        self._link: str | None = None
         self._files: dict[str, dict[str, str]] = {}
         self.path = path
         self.user = user
@@ -74,12 +75,14 @@ class Releases:
 
     def link(self) -> str:
         """What the link says; a folder in its place, or none, is refused."""
-        kind = self.ask("stat", "--format=%F", "--", self.path).strip()
-        if kind == "symbolic link":
-            return self.ask("readlink", "--no-newline", "--", self.path)
+        if self._link is None:
+            self._link = self.ask("find", self.path, "-maxdepth", "0", "-printf", "%y%l")
+        kind, text = self._link[:1], self._link[1:]
+        if kind == "l":
+            return text
         if kind:
             raise RollbackError(
-                f"{self.path} is a {kind}, no link to a release: it cannot be switched in one moment.",
+                f"{self.path} is a {'directory' if kind == 'd' else 'file'}, no link to a release: it cannot be switched in one moment.",
                 next_command=f"move it below {self.folder}, then: sudo -u {self.user} ln -s releases/<name> {self.path}",
             )
         raise RollbackError(
@@ -109,7 +112,7 @@ class Releases:
 
     def forget(self) -> None:
         """Look again when asked the next time."""
-        self._found = None
+        self._found = self._link = None
         self._files = {}
 
     def _look(self) -> dict[str, Release]:

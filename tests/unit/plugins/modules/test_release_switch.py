@@ -355,3 +355,22 @@ def test_refuses_names_that_are_no_folder(tree: Tree, switch: Switch, archive: p
 
 def test_does_not_take_another_release_for_the_archive_s(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
     nothing_left(tree, switch("10", archive=str(archive)), "it was not made of")
+
+
+def test_a_link_that_cannot_be_moved_stays_and_that_is_said(tree: Tree, switch: Switch, local: Local) -> None:
+    local.on("mv --force --no-target-directory *", rc=1, stderr="Permission denied")
+    result = switch()
+    assert result["failed"]
+    assert result["code_unchanged"]
+    assert result["system_state"] == f"{tree.current} still leads to 11 (v1.3.0)."
+
+
+def test_says_so_when_something_else_switches_too(tree: Tree, switch: Switch, local: Local) -> None:
+    def another(_argv: tuple[str, ...], _stdin: str | None) -> None:
+        tree.point("releases/9")
+
+    local.when("sync *", another)
+    result = switch()
+    assert "leads to 9 (v1.1.0): something else is switching it" in result["msg"]
+    assert result["system_state"] == "The release 9 (v1.1.0) is live."
+    assert "code_unchanged" not in result
