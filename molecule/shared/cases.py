@@ -51,6 +51,7 @@ TO_THE_RESTORE_POINT: dict[str, t.Any] = {"playbook": "full_system_rollback", "e
 DOWN = {**STANDARD, "migrations": "down"}
 
 REPAIR_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
+REPAIR_SHARED_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/shared/.env"
 LET_IT_BE_WATCHED = r"""cat > /etc/sudoers.d/lastgood << 'END'
 deploy ALL=(root) NOPASSWD: \
     /usr/bin/systemd-run --quiet --collect --unit lastgood-chom --uid deploy --on-active 15 --on-unit-inactive 15 \
@@ -484,6 +485,30 @@ CASES: dict[str, Case] = {
         ),
         "crash",
         variant="restricted",
+        layout="releases",
+    ),
+    "releases_held": Case(
+        (
+            Run(
+                "wrong_setting",
+                "held",
+                profile={"health": {"deadline": 15}},
+                says=("HELD IN MAINTENANCE", "home page: status 500", "users get the maintenance page"),
+            ),
+            Run("resumed", "resumed", "resume", {}, before=(REPAIR_SHARED_THEME,), says=("ROLLED BACK: chom",)),
+        ),
+        "env",
+        layout="releases",
+        setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
+    ),
+    "releases_migration": Case(
+        (
+            _undecided({"extra": STANDARD}),
+            Run("went_down", "switched", extra=DOWN),
+            Run("undone", "undone", "undo", {}, says=("UNDONE: chom",)),
+        ),
+        "migration",
         layout="releases",
     ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),

@@ -38,7 +38,11 @@ set_env() {
 
 [ $# = 1 ] || die "usage: chom-deploy TAG|bad/KIND"
 target=$1 version=$1
-[[ $target == bad/* ]] && version=v1.2.4
+if [[ $target == bad/* ]]; then
+    version=v1.2.4
+    as_app env GIT_COMMITTER_DATE=2026-01-05T10:00:00Z git --git-dir="$origin" -c user.name=CHOM -c user.email=dev@chom.test \
+        tag --force --annotate --message="Release 1.2.4" "$version" "refs/heads/$target" > /dev/null || die "no such release: $target"
+fi
 commit=$(as_app git --git-dir="$origin" rev-parse --quiet --verify "$target^{commit}") || die "no such release: $target"
 number=$(($(find "$app/releases" -mindepth 1 -maxdepth 1 | wc -l) + 1))
 release=$app/releases/$number
