@@ -464,7 +464,14 @@ CASES: dict[str, Case] = {
     ),
     "releases_standard": Case(
         (
-            Run("planned", "checked", "plan", {"target": TARGET}, says=("PLAN of a rollback (standard): chom v1.2.4",), webhook="none"),
+            Run(
+                "planned",
+                "checked",
+                "plan",
+                {"target": TARGET},
+                says=("closed to users: not at all: the link is switched with users on the site",),
+                webhook="none",
+            ),
             refused("unknown", "v9.9.9 is not the id, version or commit of a release", "2 (v1.2.3)", extra={"target": "v9.9.9"}),
             refused(
                 "not_whole",

@@ -89,8 +89,9 @@ def units() -> dict[str, dict[str, str]]:
     shown = out("systemctl", "show", f"--property={PROPERTIES}", "--", *UNITS)
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
     for block in blocks:
-        place = f"/proc/{block['MainPID']}/cwd"
-        block["works_in"] = os.readlink(place) if os.path.exists(place) else ""
+        if block["Id"] in WORKERS and block["MainPID"] != "0":  # asked as who it runs as: root may not, in a container
+            asked = ["runuser", "-u", "www-data", "--", "readlink", f"/proc/{block['MainPID']}/cwd"]
+            block["works_in"] = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     return {block.pop("Id"): block for block in blocks}
 
 

@@ -190,6 +190,8 @@ def _backup(backup: t.Mapping[str, t.Any]) -> str:
 def _seconds(estimate: t.Mapping[str, t.Any]) -> str:
     if estimate["seconds"] is None:
         return f"not known ({estimate['basis']})"
+    if not estimate["seconds"]:
+        return f"not at all: {estimate['basis']}"
     spread = estimate["spread"]
     between = f", {spread[0]:g} to {spread[1]:g} s" if spread and spread[0] != spread[1] else ""
     about = "about" if estimate["runs"] else "not measured yet, budget"
