@@ -150,3 +150,50 @@ def test_refuses_to_close_a_site_that_the_switch_would_open(plan: Plan, tree: Tr
     result = plan()
     assert result["failed"]
     assert "do not share storage/framework" in result["msg"]
+
+
+# With a ledger, and afterwards
+
+
+@pytest.fixture
+def profile(machine: Host) -> dict[str, t.Any]:
+    return {**machine.profile, "layout": "releases"}
+
+
+@pytest.fixture
+def recorded(profile: dict[str, t.Any], tree: Tree, run_module: t.Any) -> dict[str, t.Any]:
+    """v1.1.0 ran, and somebody said that it was good; then the others were deployed."""
+    tree.point("releases/9")
+    result = run_module("restore_point", {"application": profile, "state": "verified"})
+    assert not result.get("failed"), result
+    tree.point("releases/11")
+    return t.cast("dict[str, t.Any]", result["restore_point"])
+
+
+def test_what_runs_is_recorded_with_its_commit_and_version(recorded: dict[str, t.Any]) -> None:
+    assert (recorded["commit"], recorded["version"], recorded["state"]) == (OLD, "v1.1.0", "verified")
+
+
+def test_an_emergency_goes_to_the_last_good_version(recorded: dict[str, t.Any], plan: Plan) -> None:
+    found = plan(None, severity="emergency", backup=False)
+    assert (found["target"], found["switch"]["release"]) == ("v1.1.0", "9")
+    assert "the last good version" in found["reason"]
+
+
+def test_refuses_packages_that_are_not_those_that_were_recorded(recorded: dict[str, t.Any], plan: Plan, tree: Tree) -> None:
+    lock = tree.folder("9") / "composer.lock"
+    lock.write_text(lock.read_text() + "\n")
+    assert "composer.lock is not what it was when the version was recorded" in plan("v1.1.0")["msg"]
+
+
+def test_status_names_the_release_that_runs(profile: dict[str, t.Any], run_module: t.Any, local: Local) -> None:
+    found = run_module("rollback_info", {"application": profile})
+    assert (found["version"], found["commit"], found["changed_files"]) == ("v1.3.0", BAD, [])
+    assert {each["version"]: each["current"] for each in found["ledger"]["discovered"]} == {"9": False, "10": False, "11": True}
+
+
+def test_a_deployment_that_begins_has_a_release_to_name(profile: dict[str, t.Any], run_module: t.Any) -> None:
+    begun = run_module("restore_point", {"application": profile, "state": "started", "version": "v1.2.0"})
+    assert begun["restore_point"]["commit"] == GOOD
+    unknown = run_module("restore_point", {"application": profile, "state": "started", "version": "v9"})
+    assert "v9 is not the id, version or commit of a release" in unknown["msg"]
