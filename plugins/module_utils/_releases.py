@@ -62,9 +62,9 @@ class Releases:
         self._found: dict[str, Release] | None = None
         self._link: str | None = None
         self._files: dict[str, dict[str, str]] = {}
-        self.path = path
+        self.path = os.path.normpath(path)
         self.user = user
-        self.deploy_path = os.path.dirname(path)
+        self.deploy_path = os.path.dirname(self.path)
         self.folder = f"{self.deploy_path}/releases"
 
     def ask(self, *argv: str) -> str:
@@ -96,12 +96,16 @@ class Releases:
         place = os.path.normpath(os.path.join(self.deploy_path, text))
         known = self.all()
         name = os.path.basename(place)
-        if os.path.basename(os.path.dirname(place)) != "releases":
+        if os.path.dirname(place) != self.folder and not self._same(os.path.dirname(place), self.folder):
             raise RollbackError(
                 f"{self.path} leads to {text}, which is no release below {self.folder}.",
                 next_command=f"sudo -u {self.user} ls -l {self.path} {self.folder}",
             )
         return known.get(name) or Release(name, f"{self.folder}/{name}", missing=True)
+
+    def _same(self, one: str, other: str) -> bool:
+        places = self.ask("readlink", "--canonicalize-existing", "--", one, other).split("\n")
+        return len(places) > 1 and places[0] == places[1] != ""
 
     # Which releases there are
 

@@ -196,9 +196,17 @@ def test_refuses_a_link_that_is_not_there(tree: Tree, switch: Switch) -> None:
     assert "does not exist" in switch()["msg"]
 
 
-def test_refuses_a_link_that_leads_elsewhere(tree: Tree, switch: Switch) -> None:
-    tree.point("shared")
+@pytest.mark.parametrize("place", ["shared", "/elsewhere/releases/11", "releases/11/public", "."])
+def test_refuses_a_link_that_leads_elsewhere(tree: Tree, switch: Switch, place: str) -> None:
+    tree.point(place)
     assert "which is no release below" in switch()["msg"]
+    assert os.readlink(tree.current) == place
+
+
+def test_a_link_by_another_name_of_the_same_folder_is_good(tree: Tree, switch: Switch, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "alias").symlink_to(tree.root)
+    tree.point(f"{tmp_path}/alias/releases/11")
+    assert switch()["changed"]
 
 
 def test_refuses_a_release_that_was_not_finished(tree: Tree, switch: Switch) -> None:
