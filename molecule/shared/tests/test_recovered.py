@@ -106,7 +106,7 @@ def test_the_journals_are_whole(host: Host) -> None:
 
 @only(lambda rehearsed: rehearsed.last)
 def test_no_journal_holds_a_secret(host: Host) -> None:
-    settings = dict(line.partition("=")[::2] for line in host.file("/var/www/chom/.env").content_string.splitlines() if "=" in line)
+    settings = dict(line.partition("=")[::2] for line in host.file(f"{rehearsed.machine.application}/.env").content_string.splitlines() if "=" in line)
     secrets = [settings[name].strip("\"'") for name in ("APP_KEY", "DB_PASSWORD", "REDIS_PASSWORD")]
     text = host.check_output("sh -c 'cat /var/lib/lastgood/chom/runs/*/journal.jsonl'")
     assert all(len(secret) > 3 for secret in secrets)
