@@ -509,6 +509,21 @@ CASES: dict[str, Case] = {
         setup=(STOP_REPORTS,),
         off=(WORKERS[4],),
     ),
+    "releases_gate_undone": Case(
+        (
+            Run(
+                "went_back",
+                "went_back",
+                extra={**STANDARD, "target": "3"},
+                profile={"on_failed_gate": "undo", "health": {"deadline": 5}},
+                says=("home page: status 500", "UNDONE: the rollback of chom on", "is back where it was", "runs v1.2.4 as before"),
+            ),
+        ),
+        "crash",
+        layout="releases",
+        setup=("chom-deploy bad/none", STOP_REPORTS),
+        off=(WORKERS[4],),
+    ),
     "releases_migration": Case(
         (
             _undecided({"extra": STANDARD}),
