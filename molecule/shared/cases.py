@@ -31,6 +31,8 @@ Expectation = t.Literal[
     "reconfigured",
     "put_back",
     "given_back",
+    "switched",
+    "unswitched",
 ]
 BAD_RELEASES = ("crash", "boot", "slow", "jobs", "none", "migration", "env")
 HOSTS = os.environ.get("MOLECULE_HOSTS", "molecule")  # for a second rehearsal on the same machine
@@ -52,6 +54,7 @@ TO_THE_RESTORE_POINT: dict[str, t.Any] = {"playbook": "full_system_rollback", "e
 DOWN = {**STANDARD, "migrations": "down"}
 
 REPAIR_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
+REPAIR_SHARED_THEME = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/shared/.env"
 LET_IT_BE_WATCHED = r"""cat > /etc/sudoers.d/lastgood << 'END'
 deploy ALL=(root) NOPASSWD: \
     /usr/bin/systemd-run --quiet --collect --unit lastgood-chom --uid deploy --on-active 15 --on-unit-inactive 15 \
@@ -118,6 +121,7 @@ class Case:
     runs: tuple[Run, ...]
     bad: str | None = None
     variant: t.Literal["full", "restricted"] = "full"
+    layout: t.Literal["git", "releases"] = "git"
     script: str | None = None  # run on the host as the application's user
     setup: tuple[str, ...] = ()  # typed on the host as root
     off: tuple[str, ...] = ()  # workers that were off before, and have to stay off
@@ -480,6 +484,77 @@ CASES: dict[str, Case] = {
         variant="restricted",
         setup=(LET_THE_CONFIGURATION_BE_WRITTEN,),
         off=(WORKERS[4],),
+    ),
+    "releases_standard": Case(
+        (
+            Run(
+                "planned",
+                "checked",
+                "plan",
+                {"target": TARGET},
+                says=("closed to users: not at all: the link is switched with users on the site",),
+                webhook="none",
+            ),
+            refused("unknown", "v9.9.9 is not the id, version or commit of a release", "2 (v1.2.3)", extra={"target": "v9.9.9"}),
+            refused(
+                "not_whole",
+                "The release 2 (v1.2.3) cannot be switched to: artisan is missing; its link .env leads to",
+                before=("cd /var/www/chom/releases/2; mv artisan artisan.away; ln -sfn ../../shared/none .env",),
+                after=("cd /var/www/chom/releases/2; mv artisan.away artisan; ln -sfn ../../shared/.env .env",),
+            ),
+            Run("switched", "switched", job_at_work=True),
+            Run("undone", "unswitched", "undo", {}, says=("UNDONE: chom on ", "The application runs v1.2.4", "is open")),
+        ),
+        "none",
+        layout="releases",
+    ),
+    "releases_emergency": Case(
+        (
+            Run("alarm", "switched", says=("deployed before the running one 3 (v1.2.4)",), **ALARM),
+            Run("second_alarm", "nothing_to_do", says=("NOTHING TO DO", "rolled back to it"), **ALARM),
+        ),
+        "crash",
+        variant="restricted",
+        layout="releases",
+    ),
+    "releases_held": Case(
+        (
+            Run(
+                "wrong_setting",
+                "held",
+                profile={"health": {"deadline": 15}},
+                says=("HELD IN MAINTENANCE", "home page: status 500", "users get the maintenance page"),
+            ),
+            Run("resumed", "resumed", "resume", {}, before=(REPAIR_SHARED_THEME,), says=("ROLLED BACK: chom",)),
+        ),
+        "env",
+        layout="releases",
+        setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
+    ),
+    "releases_gate_undone": Case(
+        (
+            Run(
+                "went_back",
+                "went_back",
+                extra={**STANDARD, "target": "3"},
+                profile={"on_failed_gate": "undo", "health": {"deadline": 5}},
+                says=("home page: status 500", "UNDONE: the rollback of chom on", "is back where it was", "runs v1.2.4 as before"),
+            ),
+        ),
+        "crash",
+        layout="releases",
+        setup=("chom-deploy bad/none", STOP_REPORTS),
+        off=(WORKERS[4],),
+    ),
+    "releases_migration": Case(
+        (
+            _undecided({"extra": STANDARD}),
+            Run("went_down", "switched", extra=DOWN),
+            Run("undone", "undone", "undo", {}, says=("UNDONE: chom",)),
+        ),
+        "migration",
+        layout="releases",
     ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }

@@ -20,7 +20,9 @@ import subprocess
 import sys
 import typing as t
 
-APPLICATION = "/var/www/chom"
+PLACE = "/var/www/chom"
+APPLICATION = f"{PLACE}/current" if os.path.islink(f"{PLACE}/current") else PLACE
+RELEASES = os.listdir(f"{PLACE}/releases") if os.path.isdir(f"{PLACE}/releases") else []
 STATE = "/var/lib/lastgood/chom"
 BACKUPS = "/var/backups/chom"
 WORKERS = [f"chom-queue-{name}.service" for name in ("worker", "default", "emails", "notifications", "reports")]
@@ -44,6 +46,14 @@ def as_application(*argv: str) -> str:
 
 
 def checkout() -> dict[str, t.Any]:
+    if APPLICATION != PLACE:
+        with open(f"{APPLICATION}/REVISION", encoding="ascii") as file:
+            head = file.read().strip()
+        return {
+            "head": head,
+            "tags": as_application("git", "--git-dir=/srv/git/chom.git", "tag", "--points-at", head).split(),
+            "changed": [],
+        }
     git = ["git", "-C", APPLICATION]
     return {
         "head": as_application(*git, "rev-parse", "HEAD").strip(),
@@ -79,6 +89,10 @@ def describe(path: str) -> str:
 def units() -> dict[str, dict[str, str]]:
     shown = out("systemctl", "show", f"--property={PROPERTIES}", "--", *UNITS)
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    for block in blocks:
+        if block["Id"] in WORKERS and block["MainPID"] != "0":  # asked as who it runs as: root may not, in a container
+            asked = ["runuser", "-u", "www-data", "--", "readlink", f"/proc/{block['MainPID']}/cwd"]
+            block["works_in"] = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     return {block.pop("Id"): block for block in blocks}
 
 
@@ -178,6 +192,8 @@ def state(before: dict[str, t.Any]) -> dict[str, t.Any]:
         "checkout": checkout(),
         "files": files(APPLICATION),
         "configuration": {path: describe(path) for path in CONFIGURATION},
+        "release": os.path.realpath(APPLICATION),
+        "marked": sorted(name for name in RELEASES if os.path.exists(f"{PLACE}/releases/{name}/BAD_RELEASE")),
         "beside": sorted(os.listdir("/var/www")),
         "maintenance": os.path.exists(f"{APPLICATION}/storage/framework/down"),
         "units": units(),

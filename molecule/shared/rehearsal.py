@@ -81,8 +81,13 @@ def read_record(case: str, run: str) -> Record:
 class Machine:
     """A test host, from behind the scenes and from outside."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, layout: str = "git") -> None:
         self.name = name
+        self.layout = layout
+
+    @property
+    def application(self) -> str:
+        return "/var/www/chom/current" if self.layout == "releases" else "/var/www/chom"
 
     def chomhost(self, *words: str, data: str | None = None) -> str:
         done = subprocess.run([str(CHOMHOST), *words], input=data, capture_output=True, text=True, check=False)
@@ -94,7 +99,7 @@ class Machine:
         return self.chomhost("exec", self.name, "--", "bash", "-euo", "pipefail", "-c", line)
 
     def artisan(self, *words: str) -> str:
-        return self.chomhost("exec", self.name, "--", "runuser", "-u", "www-data", "--", "php", "/var/www/chom/artisan", *words)
+        return self.chomhost("exec", self.name, "--", "runuser", "-u", "www-data", "--", "php", f"{self.application}/artisan", *words)
 
     def state(self, before: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         since = [json.dumps({"tables": before["tables"]})] if before else []
@@ -110,8 +115,8 @@ class Machine:
 def prepare(name: str, case: Case) -> None:
     """A fresh host with things that must not be lost on it, then the bad release."""
     shutil.rmtree(RECORDS / name, ignore_errors=True)
-    machine = Machine(case.host)
-    machine.chomhost("create", "--variant", case.variant, case.host)
+    machine = Machine(case.host, case.layout)
+    machine.chomhost("create", "--variant", case.variant, "--layout", case.layout, case.host)
     site = machine.site
     for _visitor in range(3):
         _answer, cookie = site.ask("/session")
@@ -131,7 +136,7 @@ def rehearse(name: str, case: Case, only: t.Collection[str] = ()) -> None:
     """Make the runs of a case, one after the other."""
     folder = RECORDS / name
     folder.mkdir(parents=True, exist_ok=True)
-    machine = Machine(case.host)
+    machine = Machine(case.host, case.layout)
     (folder / "inventory.yml").write_text(machine.chomhost("inventory", case.host))
     for run in case.runs:
         if only and run.name not in only:
@@ -208,9 +213,10 @@ def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.
         extra["salvage"] = json.loads((folder / f"{run.salvage_of}.json").read_text())["report"]["json"]["database"]["loss"]["salvage"]
     if webhook:
         extra["vault_chom_webhook_url"] = webhook
-    if run.profile:
-        inventory = yaml.safe_load((INVENTORY / "group_vars/chom.yml").read_text())
-        extra["rollback_application"] = _laid_over(inventory["rollback_application"], run.profile)
+    if run.profile or machine.layout != "git":
+        inventory = (INVENTORY / "group_vars/chom.yml").read_text().replace("/var/www/chom", machine.application)
+        profile = yaml.safe_load(inventory)["rollback_application"]
+        extra["rollback_application"] = _laid_over({**profile, "layout": machine.layout}, run.profile)
     (scratch / "extra.json").write_text(json.dumps(extra))
     playbook = f"playbooks/{run.playbook}.yml"
     inventories = ["-i", str(INVENTORY), "-i", str(folder / "inventory.yml"), "-l", machine.name]

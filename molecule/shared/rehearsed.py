@@ -33,7 +33,7 @@ class Rehearsed:
 
     @property
     def machine(self) -> Machine:
-        return Machine(self.case.host)
+        return Machine(self.case.host, self.case.layout)
 
     @property
     def standard(self) -> bool:

@@ -19,6 +19,7 @@ from ._switching import switch_files
 from ._versions import check_target, looks_like_commit, name_of
 
 if t.TYPE_CHECKING:
+    from ._code import Code
     from ._command import Runner
     from ._git import Difference, Entry, WorkTree
 
@@ -212,12 +213,12 @@ def describe(repository: Repository, switch: Switch) -> dict[str, t.Any]:
         "lock_files": list(switch.difference.lock_files),
         "packages": list(switch.unmet_packages),
         "migrations": switch.target_migrations,
-        "config_keys": _config_keys(repository, switch),
+        "config_keys": config_keys(repository, switch),
         "diff": {"before": f"{before}\n", "after": f"{switch.target if switch.needed else before}\n"},
     }
 
 
-def _config_keys(repository: Repository, switch: Switch) -> dict[str, list[str]]:
+def config_keys(repository: Code, switch: Switch) -> dict[str, list[str]]:
     if ".env.example" not in switch.difference.files:
         return {"running": [], "target": []}
     wanted = [f"{commit}:.env.example" for commit in (switch.running.commit, switch.commit)]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from . import _configuration_kept, _ledger
 from ._clock import utc
+from ._code import code_of
 from ._configuration_checks import NGINX, Check, ask, checks_for
 from ._configuration_diff import Differences
 from ._configuration_files import Files
@@ -21,7 +22,6 @@ from ._configuration_kept import Change
 from ._contents import digest
 from ._dotenv import edited, parse
 from ._errors import RollbackError
-from ._git import Repository
 from ._ledger import compact
 from ._probes_units import full_name
 from ._restore_point import configuration_files, kept_files, no_snapshot, units_of
@@ -265,7 +265,7 @@ def revert(runner: Runner, application: Application, options: t.Mapping[str, t.A
 
 
 def _running(runner: Runner, application: Application) -> Result:
-    repository = Repository(runner, application["path"], application["user"])
+    repository = code_of(runner, application)
     commit = repository.work_tree().commit
     return {"commit": commit, "version": name_of(commit, repository.tags(), application["releases"]["pattern"])}
 

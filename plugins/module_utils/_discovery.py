@@ -15,14 +15,15 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
+from ._git import Repository
 from ._versions import release_key
 
 if t.TYPE_CHECKING:
-    from ._git import Repository
+    from ._code import Code
 
 CERTAIN, LIKELY, GUESS = "certain", "likely", "a guess"
 
-_CAPISTRANO = re.compile(r"Branch (?P<branch>\S+) \(at (?P<commit>[0-9a-f]{7,64})\) deployed as release (?P<release>\d+) by (?P<who>.+)")
+CAPISTRANO = re.compile(r"Branch (?P<branch>\S+) \(at (?P<commit>[0-9a-f]{7,64})\) deployed as release (?P<release>\d+) by (?P<who>.+)")
 _TIMESTAMP = re.compile(r"\d{14}Z?")
 _SETTLED = 600.0  # seconds; who goes on sooner was only passing through
 
@@ -41,10 +42,10 @@ class Found:
     current: bool = False
 
 
-def discover(repository: Repository, deploy_path: str | None, pattern: str) -> list[dict[str, t.Any]]:
+def discover(repository: Code, deploy_path: str | None, pattern: str) -> list[dict[str, t.Any]]:
     """What can be found out, the newest first."""
     place = deploy_path or _deploy_path(repository.path)
-    found = _of_releases(place) if place else _of_git(repository, pattern)
+    found = _of_releases(place) if place else _of_git(repository, pattern) if isinstance(repository, Repository) else []
     return [asdict(each) for each in sorted(found, key=lambda each: each.since, reverse=True)]
 
 
@@ -172,7 +173,7 @@ def _capistrano(place: str) -> dict[str, Found]:
     """Written when a release is live: the surest there is."""
     found = {}
     for line in (_read(os.path.join(place, "revisions.log")) or "").splitlines():
-        entry = _CAPISTRANO.match(line.strip())
+        entry = CAPISTRANO.match(line.strip())
         if entry and _TIMESTAMP.fullmatch(entry["release"]):
             moment = datetime.datetime.strptime(entry["release"], "%Y%m%d%H%M%S").replace(tzinfo=datetime.timezone.utc)
             found[entry["release"]] = Found(

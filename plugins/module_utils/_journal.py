@@ -160,6 +160,7 @@ _PHASES = {
     "db_restore returned": "return database",
     "db_migration down": "migrate down",
     "git_version_switch switched": "switch code",
+    "release_switch switched": "switch code",
     "configuration_restore restored": "configure",
     "configuration_restore reverted": "configure",
     "db_migration up": "migrate up",

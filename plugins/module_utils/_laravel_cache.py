@@ -56,6 +56,7 @@ function work(array $input): array {
 }
 """
 
+# Compiled views that several releases share are not thrown away: another release serves users from them.
 # Caches of another version can keep the application from booting, so they go before it boots. The configuration holds
 # secrets: its cache gets the access it had, else that of the .env.
 _WORK = r"""
@@ -113,6 +114,7 @@ function work(array $input): array {
     [$path, $caches] = [$input['path'], $input['caches']];
     umask(0022);
     [$places, $views] = [places($path), "$path/storage/framework/views"];
+    $shared = is_dir($views) && strpos(realpath($views), realpath($path) . '/') !== 0;
     $report = ['before' => inventory($caches, $places, $views), 'commands' => [], 'failed' => null];
     if ($input['forecast']) {
         return $report;
@@ -129,6 +131,7 @@ function work(array $input): array {
         $report['failed'] = ['command' => null] + trouble($thrown);
         $input['commands'] = [];
     }
+    $shared && isset($kernel) && $kernel->command('view:clear', fn () => 0);
     foreach ($input['commands'] as $command) {
         umask($command === 'config:cache' ? 0777 & ~$mode : 0022);
         $result = call($app, $kernel, $command);

@@ -14,9 +14,9 @@ from ._database_error import DatabaseError
 from ._errors import RollbackError
 
 if t.TYPE_CHECKING:
+    from ._code import Code
     from ._command import Runner
     from ._database_credentials import Credentials
-    from ._git import Repository
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 _DOWN = re.compile(r"function\s+down\s*\([^)]*\)\s*(?::\s*\??\w+\s*)?\{", re.I)
@@ -74,7 +74,7 @@ def not_applied(target: t.Collection[str], held: t.Sequence[Applied]) -> list[st
     return sorted(name for name in target if name not in names)
 
 
-def judge(repository: Repository, running: str, names: t.Sequence[str]) -> list[Unknown]:
+def judge(repository: Code, running: str, names: t.Sequence[str]) -> list[Unknown]:
     """Read the running version's own files to see whether each migration can go down."""
     files = {name: f"{running}:database/migrations/{name}.php" for name in names}
     texts = repository.contents(list(files.values())) if files else {}

@@ -5,17 +5,16 @@
 # PRIVATE to lastgood.rollback: may change without notice.
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from ._checkout import Switch, describe, refuse_obstacles, resolve, survey
 from ._database_credentials import from_dotenv
 from ._dotenv import parse
 from ._errors import CommandError, RollbackError
-from ._git import Repository, WorkTree
-from ._ledger import Ledger
+from ._layout import layout_of
 from ._ledger import read as read_ledger
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._plan_digest import covered, digest_of
@@ -26,10 +25,15 @@ from ._restore_point import last_good, snapshot_of
 from ._rights import require
 from ._run import CONFIGURATION, Folder, free_bytes, read_json, unfinished
 from ._units import Systemd
-from ._versions import Choice, choose_previous, name_of
+from ._versions import Choice, name_of
 
 if t.TYPE_CHECKING:
+    from ._checkout import Switch
+    from ._code import Code
     from ._command import Runner
+    from ._git import WorkTree
+    from ._layout import Layout
+    from ._ledger import Ledger
     from ._units import Unit
 
 LAST_GOOD = "last_good"
@@ -87,26 +91,32 @@ class Findings:
 def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     """What a rollback would do now; only looks."""
     application = request.application
-    repository = Repository(runner, application["path"], application["user"])
+    layout = layout_of(runner, application)
+    repository = layout.code
     folder = Folder.of(application["state_directory"], application["name"])
     last = _about_versions(read_json(folder.last_run))
     running = repository.work_tree()
-    choice = _choose(repository, request, folder, running, last)
-    commit = resolve(repository, choice.target, remote=application["releases"]["remote"] or None)
-    switch = survey(runner, repository, choice.target, commit, running)
+    choice = _choose(layout, request, folder, running, last)
+    commit = layout.resolve(choice.target)
+    switch = layout.survey(choice.target, commit, running)
     pending = _pending(runner, application, folder, last, running)
     findings = Findings()
-    database, point = None, snapshot_of(folder, commit) if request.severity == "full_system" else None
+    recorded = snapshot_of(folder, commit) if request.severity == "full_system" or application["layout"] == "releases" else None
+    database, point = None, recorded if request.severity == "full_system" else None
     if request.database is not None:
         names = _names_of_version(repository, running.commit, running.commit)
         database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup"), read_ledger(folder.root)))
     migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
-    units = _check_host(runner, request, repository, switch, findings) if switch.needed or pending or database else {}
+    closes = _closes(runner, application, migrations, database)
+    obstacles = functools.partial(
+        layout.refuse_obstacles, switch, request.local_changes, (recorded or {}).get("lock_files", {}), closes=closes
+    )
+    units = _check_host(runner, request, layout, switch, obstacles, findings) if switch.needed or pending or database else {}
     if not request.details:
         findings.refuse()
     plan = {
-        **describe(repository, switch),
+        **layout.describe(switch),
         "application": application["name"],
         "severity": request.severity,
         "target": choice.target,
@@ -120,6 +130,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "migrations": migrations,
         "local_changes": request.local_changes,
         "backup": request.backup and bool(application["backup"]["directory"]),
+        "closes": closes,
         "dependencies_change": switch.moves_dependencies,
         "checks": findings.passed,
         "version_probes": [_version_probe(application, _names_of_version(repository, choice.target, commit))],
@@ -175,7 +186,7 @@ def _command(request: Request, plan: t.Mapping[str, t.Any]) -> str:
 def _migrations(
     runner: Runner,
     request: Request,
-    repository: Repository,
+    repository: Code,
     switch: Switch,
     database: dict[str, t.Any] | None,
     findings: Findings,
@@ -197,19 +208,19 @@ def _migrations(
     return t.cast("dict[str, t.Any] | None", facts)
 
 
-def _choose(repository: Repository, request: Request, folder: Folder, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
+def _choose(layout: Layout, request: Request, folder: Folder, running: WorkTree, last: t.Mapping[str, t.Any] | None) -> Choice:
     if request.target and request.target != LAST_GOOD:
         return Choice(request.target, "given by the operator")
     if request.target == "":
         raise RollbackError("The target is empty.", next_command="give a release tag or a commit: -e target=v1.2.3")
+    repository = layout.code
     if request.severity == "database" and request.target is None:
         name = name_of(running.commit, repository.tags(), request.application["releases"]["pattern"])
         return Choice(name, "it runs, and stays as it is")
     if request.target is None and request.severity != "emergency":
         raise RollbackError(
             "No target was given. Only the emergency rollback chooses one by itself.",
-            next_command=f"sudo -u {repository.user} git -C {repository.path} tag --list --sort=-version:refname, "
-            "then run again with -e target=<tag> or -e target=last_good",
+            next_command=f"{layout.list_command}, then run again with -e target=<tag> or -e target=last_good",
         )
     if last is not None and last.get("to_commit") == running.commit and last.get("outcome") == "rolled_back":
         return Choice(
@@ -219,12 +230,10 @@ def _choose(repository: Repository, request: Request, folder: Folder, running: W
     if last is not None and _left_open(last, running):
         return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
     ledger = read_ledger(folder.root)
-    return _by_ledger(repository, folder, ledger, running) or _by_tags(
-        repository, ledger, running, request.application["releases"]["pattern"]
-    )
+    return _by_ledger(repository, folder, ledger, running) or layout.previous(ledger, running)
 
 
-def _by_ledger(repository: Repository, folder: Folder, ledger: Ledger, running: WorkTree) -> Choice | None:
+def _by_ledger(repository: Code, folder: Folder, ledger: Ledger, running: WorkTree) -> Choice | None:
     """The last good version; None where no version was ever verified."""
     found, passed_over = last_good(repository, folder, ledger, running.commit)
     if found is None and passed_over:
@@ -240,14 +249,6 @@ def _by_ledger(repository: Repository, folder: Folder, ledger: Ledger, running: 
     return Choice(name, f"{why}; PASSED OVER: {'; '.join(passed_over)}" if passed_over else why)
 
 
-def _by_tags(repository: Repository, ledger: Ledger, running: WorkTree, pattern: str) -> Choice:
-    """Where nobody ever said which version was good: the release before, unless it is known to be bad."""
-    tags = repository.tags(merged_into=running.commit)
-    bad = sorted(tag for tag, commit in tags.items() if commit != running.commit and ledger.known_bad(commit))
-    choice = choose_previous({tag: commit for tag, commit in tags.items() if tag not in bad}, running.commit, pattern)
-    return Choice(choice.target, f"{choice.reason}; the ledger calls {', '.join(bad)} bad") if bad else choice
-
-
 def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
     """Whether the last run did not finish, and what is checked out is still one of its two ends.
 
@@ -260,7 +261,7 @@ def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
     return running.commit == last.get("to_commit")
 
 
-def _names_of_version(repository: Repository, target: str, commit: str) -> list[str]:
+def _names_of_version(repository: Code, target: str, commit: str) -> list[str]:
     """How the application may name the version when it is asked: any tag of the commit, with or without v, or the commit."""
     tags = {target, *(tag for tag, at in repository.tags().items() if at == commit)}
     return sorted({*tags, *(tag.lstrip("v") for tag in tags), commit, commit[:12], commit[:7]})
@@ -288,15 +289,27 @@ def _pending(
     found = []
     if last is not None and _left_open(last, running):
         found.append(f"run {last.get('run')} ended as {last.get('outcome')}")
-        down = f"{application['path']}/storage/framework/down"
-        if runner.run(["test", "-e", down], user=application["user"], check=False).rc == 0:
+        if _in_maintenance(runner, application):
             found.append("the application is in maintenance mode")
     if os.path.exists(os.path.join(folder.root, "workers.json")):
         found.append("workers that it stopped are not running again")
     return found
 
 
-def _schema(runner: Runner, request: Request, repository: Repository, switch: Switch) -> tuple[dict[str, t.Any], list[Applied]]:
+def _in_maintenance(runner: Runner, application: t.Mapping[str, t.Any]) -> bool:
+    down = f"{application['path']}/storage/framework/down"
+    return runner.run(["test", "-e", down], user=application["user"], check=False).rc == 0
+
+
+def _closes(
+    runner: Runner, application: t.Mapping[str, t.Any], migrations: dict[str, t.Any] | None, database: dict[str, t.Any] | None
+) -> bool:
+    """Whether users get the maintenance page: a link that is switched in one moment needs none, a schema that changes does."""
+    down = bool(migrations and migrations["down"])
+    return application["layout"] == "git" or down or bool(database) or _in_maintenance(runner, application)
+
+
+def _schema(runner: Runner, request: Request, repository: Code, switch: Switch) -> tuple[dict[str, t.Any], list[Applied]]:
     """How the database's schema and the target's differ, and all the migrations that the database has."""
     application = request.application
     credentials = from_dotenv(runner, application["environment_file"], application["user"])
@@ -362,12 +375,14 @@ def _refuse_impossible_down(
         ) from error
 
 
-def _check_host(runner: Runner, request: Request, repository: Repository, switch: Switch, findings: Findings) -> dict[str, Unit]:
+def _check_host(
+    runner: Runner, request: Request, layout: Layout, switch: Switch, obstacles: t.Callable[[], None], findings: Findings
+) -> dict[str, Unit]:
     application = request.application
     services = application["services"]
     mine = [*services["workers"], *services["schedulers"], *services["reload"]]
-    findings.check("checkout", lambda: refuse_obstacles(repository, switch, local_changes=request.local_changes))
-    findings.check("programs", lambda: _programs(runner, application, composer=switch.moves_dependencies, backup=request.backup))
+    findings.check("checkout", obstacles)
+    findings.check("programs", lambda: _programs(runner, layout, application, composer=switch.moves_dependencies, backup=request.backup))
     units = findings.check("units", lambda: _units(runner, [*mine, *services["required"]]))
     findings.check("rights", lambda: _rights(runner, mine, services["reload"]))
     findings.check("state folder", lambda: _writable(application["state_directory"], "state_directory"))
@@ -378,8 +393,8 @@ def _check_host(runner: Runner, request: Request, repository: Repository, switch
     return units or {}
 
 
-def _programs(runner: Runner, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
-    wanted = ["git", application["php"], "systemctl", *([application["composer"]["program"]] if composer else [])]
+def _programs(runner: Runner, layout: Layout, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
+    wanted = [*layout.programs, application["php"], "systemctl", *([application["composer"]["program"]] if composer else [])]
     missing = [program for program in wanted if not runner.find(program)]
     packing = ["zstd", application["backup"]["encryption"] or "zstd"] if backup else []
     missing += [program for program in dict.fromkeys(packing) if not runner.find(program)]

@@ -14,10 +14,10 @@ import time
 import typing as t
 
 from . import _backup_catalogue
+from ._code import code_of
 from ._composer import LOCK_FILE, versions
 from ._dotenv import parse
 from ._errors import RollbackError
-from ._git import Repository
 from ._plan import Request, compute
 from ._plan_kept import keep
 from ._plan_prediction import predict, samples
@@ -26,6 +26,7 @@ from ._service_group import recall
 from ._units import Systemd, Unit
 
 if t.TYPE_CHECKING:
+    from ._code import Code
     from ._command import Runner
 
 _BACKUPS = 5
@@ -39,7 +40,7 @@ def in_detail(runner: Runner, request: Request, watch_seconds: int, *, check_mod
     application = request.application
     folder = Folder.of(application["state_directory"], application["name"])
     plan = compute(runner, request)
-    repository = Repository(runner, application["path"], application["user"])
+    repository = code_of(runner, application)
     found = {
         "files": _files(repository, plan),
         "packages": _packages(runner, repository, plan),
@@ -69,7 +70,7 @@ def _keep(folder: Folder, plan: Plan, *, check_mode: bool) -> tuple[str | None, 
         return None, error.message
 
 
-def _files(repository: Repository, plan: Plan) -> dict[str, t.Any]:
+def _files(repository: Code, plan: Plan) -> dict[str, t.Any]:
     difference = repository.difference(plan["from_commit"], plan["to_commit"])
     sides = {"added": difference.added, "removed": difference.deleted, "changed": difference.modified}
     return {
@@ -79,7 +80,7 @@ def _files(repository: Repository, plan: Plan) -> dict[str, t.Any]:
     }
 
 
-def _packages(runner: Runner, repository: Repository, plan: Plan) -> list[dict[str, str | None]]:
+def _packages(runner: Runner, repository: Code, plan: Plan) -> list[dict[str, str | None]]:
     """PHP packages that will not be the same: as installed now, as the target wants them."""
     lock = f"{plan['to_commit']}:{LOCK_FILE}"
     installed = runner.run(["cat", f"{repository.path}/vendor/composer/installed.json"], user=repository.user, check=False)
@@ -183,16 +184,16 @@ def _phases(application: t.Mapping[str, t.Any], plan: Plan) -> list[str]:
     """Those of the sequence that this rollback will go through and that its journal records."""
     services, migrations = application["services"], plan["migrations"] or {"down": []}
     comes = {
-        "prepare": plan["dependencies_change"],
+        "prepare": plan["dependencies_change"] or "release_path" in plan,
         "protect": plan["backup"],
         "quiesce writers": True,
-        "close traffic": True,
+        "close traffic": plan["closes"],
         "migrate down": migrations["down"],
         "switch code": True,
         "rebuild caches": True,
         "start services": services["reload"],
         "gate": True,
-        "reopen": True,
+        "reopen": plan["closes"],
         "start workers": services["workers"] or services["schedulers"],
     }
     return [phase for phase, applies in comes.items() if applies]

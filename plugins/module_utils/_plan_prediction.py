@@ -19,6 +19,7 @@ from ._errors import RollbackError
 
 _RUNS = 20
 _WINDOW = ("close traffic", "migrate down", "switch code", "rebuild caches", "start services", "gate", "reopen")
+_WHOLE = {"switch code", "gate"}
 
 Entries = t.Sequence[t.Mapping[str, t.Any]]
 
@@ -77,12 +78,17 @@ def sample_of(entries: Entries) -> Sample | None:
     facts = entries[0].get("facts") or {}
     results = [entry for entry in entries if entry.get("event") == "result"]
     at = {phase: _moment(entry) for entry in reversed(results) for phase in [_journal.phase_of(entry)] if phase}  # the first of each
-    if facts.get("origin") or any(entry.get("failed") for entry in results) or not {"close traffic", "reopen"} <= set(at):
+    if (
+        facts.get("origin")
+        or any(entry.get("failed") for entry in results)
+        or not set(at) >= _WHOLE
+        or ("close traffic" in at) != ("reopen" in at)
+    ):
         return None
     phases: dict[str, float] = {}
     for entry in results:
         phase = _journal.phase_of(entry)
-        if phase == "gate" and _moment(entry) > at["reopen"]:
+        if phase == "gate" and _moment(entry) > at.get("reopen", at.get("start workers", at["gate"])):
             phase = "watch"
         if phase:
             phases[phase] = phases.get(phase, 0.0) + float(entry.get("seconds") or 0)
@@ -90,7 +96,7 @@ def sample_of(entries: Entries) -> Sample | None:
     return Sample(
         severity=str(facts.get("severity")),
         phases=phases,
-        closed=round(at["reopen"] - at["close traffic"], 3),
+        closed=round(at["reopen"] - at["close traffic"], 3) if "reopen" in at else 0.0,
         total=round(total, 3),
         migrated="migrate down" in phases,
     )
@@ -126,6 +132,8 @@ def _phase(earlier: t.Sequence[Sample], phase: str, budgets: t.Mapping[str, t.An
 
 def _closed(earlier: t.Sequence[Sample], plan: t.Mapping[str, t.Any], phases: t.Sequence[str]) -> Estimate:
     """From runs of the same kind where there are any, as the whole is; the phases are the same in all kinds."""
+    if "close traffic" not in phases:
+        return Estimate(0.0, "the link is switched with users on the site, and no schema changes")
     budgets = plan["budgets"]
     migrates = "migrate down" in phases
     alike = [sample for sample in earlier if sample.migrated == migrates]

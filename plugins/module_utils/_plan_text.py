@@ -19,7 +19,9 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"{plan['application']}: the code stays {plan['target']} ({plan['to_commit'][:12]})"
     else:
         yield from _code(plan)
-    if plan["dependencies_change"] or plan["severity"] != "database":
+    if "release_path" in plan:
+        yield f"release: {plan['release_path']}, with packages of its own; users {'get the maintenance page' if plan['closes'] else 'stay on the site'}"
+    elif plan["dependencies_change"] or plan["severity"] != "database":
         yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
     yield from _migrations(plan["migrations"])
     if plan["database"]:

@@ -60,7 +60,7 @@ _COMPARED: Options = {
 APPLICATION: Options = {
     "name": {"type": "str", "required": True},
     "framework": {"type": "str", "choices": ["laravel"], "default": "laravel"},
-    "layout": {"type": "str", "choices": ["git"], "default": "git"},
+    "layout": {"type": "str", "choices": ["git", "releases"], "default": "git"},
     "path": {"type": "str", "required": True},
     "user": {"type": "str", "required": True},
     "php": {"type": "str", "default": "php"},

@@ -18,11 +18,12 @@ import typing as t
 from . import _ledger
 from ._backup_catalogue import read as read_backups
 from ._clock import utc
+from ._code import code_of
 from ._contents import as_bytes, digest, hashed, read, write_new
 from ._database_credentials import from_dotenv
 from ._dotenv import parse
 from ._errors import RollbackError
-from ._git import LOCK_FILES, Repository
+from ._git import LOCK_FILES
 from ._ledger import compact
 from ._migrations import applied
 from ._run import Folder, make_private, read_json, write_json
@@ -30,6 +31,7 @@ from ._units import Systemd
 from ._versions import name_of
 
 if t.TYPE_CHECKING:
+    from ._code import Code
     from ._command import Runner
     from ._ledger import Point
     from ._units import Unit
@@ -50,7 +52,7 @@ def folder_of(folder: Folder, point: str) -> str:
 
 def look(runner: Runner, application: Application) -> tuple[Manifest, dict[str, str]]:
     """What makes up the running version, and the contents of its configuration files by their paths."""
-    repository = Repository(runner, application["path"], application["user"])
+    repository = code_of(runner, application)
     tree = repository.work_tree()
     if tree.changed_files:
         raise RollbackError(
@@ -223,7 +225,7 @@ def _forget_old(folder: Folder) -> None:
 # Which one to go back to
 
 
-def last_good(repository: Repository, folder: Folder, ledger: _ledger.Ledger, running: str) -> tuple[Point | None, list[str]]:
+def last_good(repository: Code, folder: Folder, ledger: _ledger.Ledger, running: str) -> tuple[Point | None, list[str]]:
     """The verified version that ran last, is not bad, does not run now and is intact; and those that were passed over, with the reason."""
     passed_over: list[str] = []
     for point in ledger.trusted().candidates(running):
@@ -234,14 +236,14 @@ def last_good(repository: Repository, folder: Folder, ledger: _ledger.Ledger, ru
     return None, passed_over
 
 
-def trouble_of(repository: Repository, folder: Folder, point: Point) -> str | None:
+def trouble_of(repository: Code, folder: Folder, point: Point) -> str | None:
     """What keeps a version from being gone back to on this host."""
     if repository.resolve(point.commit) is None:
         return f"its commit {point.commit[:12]} is not in {repository.path}"
     return damage(folder, point)
 
 
-def listed(repository: Repository, folder: Folder, newest: int | None = None) -> dict[str, t.Any]:
+def listed(repository: Code, folder: Folder, newest: int | None = None) -> dict[str, t.Any]:
     """The ledger, or its newest entries, with what can be said about it now."""
     ledger = _ledger.read(folder.root)
     chosen, passed_over = (None, []) if ledger.broken else last_good(repository, folder, ledger, repository.work_tree().commit)
@@ -266,11 +268,11 @@ def compared(runner: Runner, application: Application, name: str) -> dict[str, t
 
 
 def snapshot_of(folder: Folder, commit: str) -> dict[str, t.Any] | None:
-    """The newest intact snapshot of a version, with the database backup that was the newest one then; None where there is none."""
+    """The newest intact snapshot of a version, with its lock files and the database backup that was the newest one then; None where there is none."""
     for point in reversed(_ledger.read(folder.root).trusted().of(commit)):
         if point.manifest and damage(folder, point) is None:
             manifest = read_json(os.path.join(folder_of(folder, point.id), _MANIFEST)) or {}
-            return {"id": point.id, "backup": (manifest.get("backup") or {}).get("id")}
+            return {"id": point.id, "backup": (manifest.get("backup") or {}).get("id"), "lock_files": manifest.get("lock_files") or {}}
     return None
 
 

@@ -38,6 +38,7 @@ class Request:
     on_timeout: str
     timeout: float
     settle: float
+    release: str | None = None
 
 
 @dataclass
@@ -227,6 +228,23 @@ class Group:
         told = f", systemctl {action}: {done.output}" if done is not None and done.rc != 0 and done.output else ""
         words = self._systemd.last_words(name) if not unit.good else ""
         return f"{name} is {unit.state}{told}{f', its journal ends with: {words}' if words else ''}"
+
+
+def refuse_elsewhere(systemd: Systemd, outcome: Outcome, request: Request) -> dict[str, str]:
+    """The folders that the processes work in; one that works in another release than the link leads to runs the wrong code."""
+    release = os.path.realpath(request.release or "")
+    found = {name: systemd.directory(unit) for name, unit in outcome.after.items() if name in outcome.actions}
+    beside = f"{os.path.dirname(release)}/"
+    wrong = [name for name, place in found.items() if place.startswith(beside) and not f"{place}/".startswith(f"{release}/")]
+    if wrong:
+        raise RollbackError(
+            f"Not working in the release {os.path.basename(release)}: {', '.join(f'{name} works in {found[name]}' for name in wrong)}.",
+            state="The units run.",
+            next_command=f"let WorkingDirectory of {', '.join(wrong)} be {request.release}, then: systemctl daemon-reload, "
+            f"and systemctl restart {' '.join(wrong)}",
+            facts=facts(outcome, request),
+        )
+    return {name: place for name, place in found.items() if place}
 
 
 def recall(path: str | None) -> list[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ._code import code_of
 from ._dead_man import armed
 from ._discovery import discover
 from ._freeze import frozen
-from ._git import Repository
 from ._journal import phases, read
 from ._progress import read as progress
 from ._restore import RECORD
@@ -21,6 +21,7 @@ from ._units import Systemd
 from ._versions import name_of
 
 if t.TYPE_CHECKING:
+    from ._code import Code
     from ._command import Runner
 
 
@@ -47,11 +48,11 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "progress": progress(folder.root, *([folder.run(last["run"])] if last and last.get("run") else [])),
         "restore": read_json(os.path.join(folder.root, RECORD)),
         "workers_waiting": sorted((remembered or {}).get("units", [])),
-        "ledger": _ledger(Repository(runner, application["path"], application["user"]), folder, application["releases"]["pattern"]),
+        "ledger": _ledger(code_of(runner, application), folder, application["releases"]["pattern"]),
     }
 
 
-def _ledger(repository: Repository, folder: Folder, pattern: str) -> dict[str, t.Any]:
+def _ledger(repository: Code, folder: Folder, pattern: str) -> dict[str, t.Any]:
     """Its newest entries; where there are none, what seems to have run before there was a ledger."""
     found = listed(repository, folder, _NEWEST)
     return found if found["restore_points"] else {**found, "discovered": discover(repository, None, pattern)[:_NEWEST]}
@@ -72,7 +73,7 @@ def _journal_state(folder: Folder, last: t.Mapping[str, t.Any] | None) -> dict[s
 
 
 def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    repository = Repository(runner, application["path"], application["user"])
+    repository = code_of(runner, application)
     tree = repository.work_tree()
     return {
         "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),

@@ -170,6 +170,11 @@ class Systemd:
         if unit.pid:
             self._runner.run(["kill", "-KILL", str(unit.pid)], user=unit.user or "root", check=False, timeout=10)
 
+    def directory(self, unit: Unit) -> str:
+        """The folder that a unit's process works in; empty where that cannot be seen."""
+        argv = ["readlink", "--no-newline", "--", f"/proc/{unit.pid}/cwd"]
+        return self._runner.run(argv, user=unit.user or "root", check=False, timeout=10).stdout if unit.pid else ""
+
     def last_words(self, name: str) -> str:
         """The end of a unit's journal, if it may be read."""
         argv = ["journalctl", f"--unit={name}", f"--lines={_JOURNAL_LINES}", "--no-pager", "--output=cat", "--quiet"]

@@ -38,6 +38,8 @@ _HARMLESS = {
     "db_restore beside",
     "git_version_switch prepared",
     "laravel_maintenance down",
+    "release_switch prepared",
+    "release_switch resolved",
     "service_group stopped",
     REOPENED,
 }

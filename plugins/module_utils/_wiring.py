@@ -33,6 +33,7 @@ _RECORDED = (
     "was_down",
     "ran",
     "remembered",
+    "works_in",
     "path",
     "salvage",
     "passed",

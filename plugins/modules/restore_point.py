@@ -104,10 +104,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _restore_point
-from ..module_utils._checkout import resolve
 from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
-from ..module_utils._git import Repository
+from ..module_utils._layout import layout_of
 from ..module_utils._run import Folder
 from ..module_utils._wiring import conclude
 
@@ -116,15 +115,15 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     application, state, who = options["application"], options["state"], options["who"]
     folder = Folder.of(application["state_directory"], application["name"])
-    repository = Repository(runner, application["path"], application["user"])
+    layout = layout_of(runner, application)
     if state == "started":
-        commit = resolve(repository, options["version"], remote=application["releases"]["remote"] or None)
+        commit = layout.resolve(options["version"])
         return _restore_point.begin(folder, options["version"], commit, who, check_mode=module.check_mode)
     if options["name"] is None and state in ("live", "verified"):
         return _restore_point.record(runner, application, who, verified=state == "verified", check_mode=module.check_mode)
     if state == "bad" and not who.get("reason"):
         raise RollbackError("Say why the version is bad.", state="Nothing was changed.", next_command='add -e \'{"reason": "..."}\'')
-    name = options["name"] if options["name"] is not None else repository.work_tree().commit
+    name = options["name"] if options["name"] is not None else layout.code.work_tree().commit
     return _restore_point.mark(folder, name, state, who, check_mode=module.check_mode)
 
 

@@ -89,9 +89,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._code import code_of
 from ..module_utils._command import Runner
 from ..module_utils._discovery import discover
-from ..module_utils._git import Repository
 from ..module_utils._restore_point import compared, listed
 from ..module_utils._run import Folder
 from ..module_utils._wiring import conclude
@@ -100,7 +100,7 @@ from ..module_utils._wiring import conclude
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     options = module.params
     application = options["application"]
-    repository = Repository(runner, application["path"], application["user"])
+    repository = code_of(runner, application)
     result = listed(repository, Folder.of(application["state_directory"], application["name"]))
     if options["compare"]:
         result["differences"] = compared(runner, application, options["compare"])

@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: The fact C(rollback_failure) with C(outcome), C(state), C(next), and whether to start workers, reopen or undo.
+  description: The fact C(rollback_failure) with C(outcome), C(state), C(next), and whether to start workers, close, reopen or undo.
   returned: success
   type: dict
 """

@@ -188,6 +188,20 @@ command:
   description: What somebody types to have exactly this done; only with a database.
   returned: success
   type: str
+closes:
+  description: Whether users get the maintenance page for a while. A link that is switched in one moment needs none, a schema that changes does.
+  returned: success
+  type: bool
+release_path:
+  description: The folder of the release that the target is.
+  returned: success and the layout is V(releases)
+  type: str
+  sample: /var/www/shop/releases/41
+concerns:
+  description: What is not as it should be and does not keep the rollback from succeeding; each is a warning, too.
+  returned: success and the layout is V(releases)
+  type: list
+  elements: str
 budgets:
   description: Seconds that each phase and the whole may take.
   returned: success
@@ -275,6 +289,8 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
 
         return {**in_detail(runner, request, watch_seconds, check_mode=module.check_mode), "changed": False}
     plan = compute(runner, request) if wanted is None else _as_planned(runner, request, wanted)
+    for concern in plan.get("concerns", []):
+        module.warn(f"{concern}.")
     shown = {name: value for name, value in plan.items() if name not in _ONLY_IN_DETAIL}
     return {**shown, "lastgood_text": "\n".join(in_words(plan)), "changed": False}
 

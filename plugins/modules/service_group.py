@@ -80,6 +80,12 @@ options:
     description: Seconds within which started units must run.
     type: float
     default: 30
+  release:
+    description:
+      - The link to the release that runs, such as C(/var/www/shop/current). Each unit that was started is then proven to work in that
+        release, by the working directory of its process.
+      - One that works in another release beside it is refused. One that works somewhere else, such as C(/), says nothing by that.
+    type: path
   settle:
     description: Seconds for which started units must run without a restart to count as running.
     type: float
@@ -136,6 +142,11 @@ state:
   returned: when the units exist
   type: str
   sample: stopped
+works_in:
+  description: The folder that the process of each unit works in that was started.
+  returned: O(release) is given
+  type: dict
+  sample: {shop-queue.service: /var/www/shop/releases/41}
 waited:
   description: Seconds from the first order until the units were proven to be in their state.
   returned: when the units exist
@@ -150,7 +161,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._clock import Clock
 from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
-from ..module_utils._service_group import Group, Request, facts
+from ..module_utils._service_group import Group, Request, facts, refuse_elsewhere
 from ..module_utils._units import Systemd
 from ..module_utils._wiring import JOURNAL, conclude
 
@@ -161,8 +172,11 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         raise RollbackError("reload and remembered belong to a start, not to state=stopped.")
     if not (request.names or request.reload or request.remembered):
         raise RollbackError("There is nothing to do: names, reload and remembered are all empty.")
-    outcome = Group(Systemd(runner), Clock(), check_mode=module.check_mode).bring(request)
+    systemd = Systemd(runner)
+    outcome = Group(systemd, Clock(), check_mode=module.check_mode).bring(request)
     result = facts(outcome, request)
+    if request.release and request.state != "stopped" and not module.check_mode:
+        result["works_in"] = refuse_elsewhere(systemd, outcome, request)
     for name in outcome.interrupted:
         module.warn(f"{name} was killed in the middle of its work.")
     before = {name: unit["before"] for name, unit in result["units"].items()}
@@ -182,6 +196,7 @@ def main() -> None:
             "drain_timeout": {"type": "float", "default": 60},
             "on_timeout": {"type": "str", "choices": ["fail", "kill"], "default": "fail"},
             "timeout": {"type": "float", "default": 30},
+            "release": {"type": "path"},
             "settle": {"type": "float", "default": 0.5},
         },
         required_if=[("remembered", True, ["remember"])],

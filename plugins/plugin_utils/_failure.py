@@ -25,6 +25,7 @@ class Verdict:
     start_workers: bool = False
     reopen: bool = False
     undo: bool = False
+    close: bool = False
 
 
 # What another run or the dead-man timer made of the application is not for this one to say, let alone to change.
@@ -47,6 +48,8 @@ def on_top(origin: t.Mapping[str, t.Any], steps: t.Mapping[str, Step]) -> dict[s
     earlier = origin.get("phases", {})
     both = {name: _over(earlier.get(name, {}), step) for name, step in steps.items()}
     both["lock"] = steps["lock"]
+    if "gate" in steps:  # what was proven earlier is not what runs now
+        both["gate"] = steps["gate"]
     if attempted(steps["close traffic"]):  # whatever was opened before is closed again since
         both.update({name: steps[name] for name in ("reopen", "start workers")})
     if attempted(both["close traffic"]):
@@ -76,6 +79,8 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
         return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.")
     stopped = attempted(steps["quiesce writers"])
     closed = steps["close traffic"]
+    if not attempted(closed) and not _code_untouched(steps):
+        return _switched_while_open(steps, target, before, undo=undo)
     if not attempted(closed):
         return Verdict("failed", f"The application still runs {before} and was never closed.", start_workers=stopped)
     if _code_untouched(steps):
@@ -90,6 +95,18 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
         seen = "opening it failed, and users get the maintenance page or no good answer"
     state = f"The application is HELD IN MAINTENANCE: {seen}. {_where(steps, target, before)}"
     return Verdict("held", state, undo=undo and succeeded(steps["switch code"]) and not closed.get("was_down"))
+
+
+def _switched_while_open(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool) -> Verdict:
+    """A link was switched with users on the site: what they get now is proven, or they may not have it."""
+    if succeeded(steps.get("gate", {})):
+        if attempted(steps["start workers"]) and not succeeded(steps["start workers"]):
+            return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.")
+        return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.")
+    if undo and succeeded(steps["switch code"]):
+        return Verdict("held", f"The application is open and runs {target}, which is not proven.", undo=True)
+    state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
+    return Verdict("held", state, close=True)
 
 
 def together(own: Verdict, others: t.Mapping[str, Verdict]) -> Verdict:

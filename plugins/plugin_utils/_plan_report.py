@@ -53,6 +53,7 @@ def title(plan: Plan) -> str:
 def warnings(plan: Plan) -> t.Iterator[str]:
     """What somebody has to know before anything else."""
     yield from (refusal["reason"] for refusal in plan["refusals"])
+    yield from plan.get("concerns", [])
     details = plan["details"]
     lock = details["lock"]
     if lock is not None:
@@ -65,7 +66,7 @@ def warnings(plan: Plan) -> t.Iterator[str]:
         yield f"changed by hand, taken away and kept as a patch: {', '.join(details['changed_files'])}"
     yield from _about_space(details)
     others = [name for name in plan["lock_files"] if not name.endswith("composer.lock")]
-    if others:
+    if others and "release_path" not in plan:  # a release has packages of its own
         yield f"{', '.join(others)} differ, but only the packages of composer.lock are exchanged"
     off = [row["unit"] for row in details["services"] if row["action"].startswith("is off")]
     if off:
@@ -189,6 +190,8 @@ def _backup(backup: t.Mapping[str, t.Any]) -> str:
 def _seconds(estimate: t.Mapping[str, t.Any]) -> str:
     if estimate["seconds"] is None:
         return f"not known ({estimate['basis']})"
+    if not estimate["seconds"]:
+        return f"not at all: {estimate['basis']}"
     spread = estimate["spread"]
     between = f", {spread[0]:g} to {spread[1]:g} s" if spread and spread[0] != spread[1] else ""
     about = "about" if estimate["runs"] else "not measured yet, budget"

@@ -22,6 +22,7 @@ import backup  # noqa: E402 - found by the line above
 import outages  # noqa: E402
 import overhead  # noqa: E402
 import recording  # noqa: E402
+import releases  # noqa: E402
 import restore  # noqa: E402
 import resuming  # noqa: E402
 from host import ROOT, BenchmarkError, Host  # noqa: E402
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "step_overhead": overhead.step_overhead,
     "recording_overhead": recording.recording_overhead,
     "resume_recovery": resuming.resume_recovery,
+    "release_failed_requests": releases.release_failed_requests,
 }
 
 

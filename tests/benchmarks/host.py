@@ -30,10 +30,10 @@ class BenchmarkError(Exception):
 class Host:
     """One production-like host; both sides meet it in the same state."""
 
-    def __init__(self, name: str, folder: pathlib.Path) -> None:
+    def __init__(self, name: str, folder: pathlib.Path, *, layout: str = "git") -> None:
         self.name = name
         self._folder = folder
-        description = json.loads(self._chomhost("create", name))
+        description = json.loads(self._chomhost("create", "--layout", layout, name))
         self.address: str = description["ip"]
         self.ssh_config = self._write_ssh_config(description["ssh_key"])
         self.inventory = folder / "inventory.yml"

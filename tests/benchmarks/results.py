@@ -24,7 +24,9 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        return statistics.median(self.ours) / statistics.median(self.theirs)
+        """Of nothing at all to nothing at all it is 0, since there is no less."""
+        ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
+        return ours / theirs if theirs else float(ours and 999)
 
     def as_json(self) -> dict[str, t.Any]:
         return {

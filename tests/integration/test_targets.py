@@ -173,6 +173,11 @@ def test_git_version_switch() -> None:
     run_target("git_version_switch")
 
 
+@requirement("D-056", "D-057")
+def test_release_switch() -> None:
+    run_target("release_switch")
+
+
 @requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017")
 def test_db_migration() -> None:
     run_target("db_migration")

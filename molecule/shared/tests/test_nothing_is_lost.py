@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 EXPECTED = {
     "rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted", "went_back",
-    "reopened", "abandoned",
+    "reopened", "abandoned", "switched", "unswitched",
 }  # fmt: skip
 requirement = pytest.mark.requirement
 

@@ -105,8 +105,9 @@ def test_the_journals_are_whole(host: Host) -> None:
 
 
 @only(lambda rehearsed: rehearsed.last)
-def test_no_journal_holds_a_secret(host: Host) -> None:
-    settings = dict(line.partition("=")[::2] for line in host.file("/var/www/chom/.env").content_string.splitlines() if "=" in line)
+def test_no_journal_holds_a_secret(rehearsed: Rehearsed, host: Host) -> None:
+    file = host.file(f"{rehearsed.machine.application}/.env")
+    settings = dict(line.partition("=")[::2] for line in file.content_string.splitlines() if "=" in line)
     secrets = [settings[name].strip("\"'") for name in ("APP_KEY", "DB_PASSWORD", "REDIS_PASSWORD")]
     text = host.check_output("sh -c 'cat /var/lib/lastgood/chom/runs/*/journal.jsonl'")
     assert all(len(secret) > 3 for secret in secrets)

@@ -38,6 +38,7 @@ class Service:
     starts: bool = True
     listed: bool = True
     user: str = "www-data"
+    place: str = "/"
 
 
 @dataclass
@@ -85,6 +86,10 @@ class Machine:
             f"User={unit.user}\nMainPID={unit.pid}\nNRestarts={unit.restarts}\nStateChangeTimestampMonotonic={unit.since}\n"
             f"ExecMainStartTimestampMonotonic={unit.executed}\nTriggers={unit.triggers}\n"
         )
+
+    def _readlink(self, words: list[str], _user: str | None) -> tuple[int, str, str]:
+        pid = int(words[-1].split("/")[2])
+        return 0, next(unit.place for unit in self.units.values() if unit.pid == pid), ""
 
     def _list(self, verb: str, patterns: list[str]) -> str:
         found = {name: unit for name, unit in self.units.items() if any(fnmatch.fnmatch(name, each) for each in patterns)}
@@ -410,3 +415,27 @@ def test_masked_unit_is_refused_before_anything_starts(run_module, machine) -> N
 
 def test_stop_takes_no_options_of_a_start(run_module, machine) -> None:
     assert "belong to a start" in run_module("service_group", stop(reload=["php8.4-fpm"]))["msg"]
+
+
+@pytest.mark.requirement("CHOM-4.2-07")
+def test_proves_in_which_release_what_was_started_works(run_module, machine, tmp_path) -> None:
+    for number, name in enumerate(WORKERS):
+        machine.units[name].pid = 1000 + number
+        machine.units[name].active = "inactive"
+    (tmp_path / "releases/10").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/10")
+    for name in WORKERS:
+        machine.units[name].place = f"{tmp_path}/releases/10"
+    found = run_module("service_group", {"names": WORKERS, "state": "started", "settle": 0, "release": str(tmp_path / "current")})
+    assert found["works_in"] == dict.fromkeys(WORKERS, f"{tmp_path}/releases/10")
+
+
+def test_a_unit_that_works_in_another_release_is_refused(run_module, machine, tmp_path) -> None:
+    (tmp_path / "releases/10").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/10")
+    unit = machine.units[WORKERS[0]]
+    unit.active, unit.place = "inactive", f"{tmp_path}/releases/101"
+    found = run_module("service_group", {"names": WORKERS[:1], "state": "started", "settle": 0, "release": str(tmp_path / "current")})
+    assert found["failed"]
+    assert f"Not working in the release 10: {WORKERS[0]} works in {tmp_path}/releases/101" in found["msg"]
+    assert f"WorkingDirectory of {WORKERS[0]}" in found["next_command"]

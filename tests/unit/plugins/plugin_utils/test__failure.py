@@ -111,6 +111,26 @@ CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
         steps("switch code", migrate_down=SKIPPED),
         Verdict("held", f"{HELD} The switch from {BEFORE} to {TARGET} did not finish."),
     ),
+    "a link was switched with users on the site, and the gate says no": (
+        steps("reopen", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen={}, gate=FAILED),
+        Verdict("held", f"{HELD} The code is {TARGET}.", close=True),
+    ),
+    "a link was switched with users on the site, and nobody knows how it is": (
+        steps("reopen", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen={}),
+        Verdict("held", f"{HELD} The code is {TARGET}.", close=True),
+    ),
+    "a link cannot be switched with users on the site": (
+        steps("switch code", close_traffic=SKIPPED, migrate_down=SKIPPED, switch_code={**FAILED, "code_unchanged": True}),
+        Verdict("failed", f"The application still runs {BEFORE} and was never closed.", start_workers=True),
+    ),
+    "workers do not start after a link was switched with users on the site": (
+        steps("start workers", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen=SKIPPED, gate=DONE),
+        Verdict("failed", f"The application runs {TARGET} and is open, but not all of its workers run."),
+    ),
+    "a target that was switched to with users on the site does not stay healthy": (
+        steps("start workers", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen=SKIPPED, gate=DONE, start_workers=DONE),
+        Verdict("failed", f"The application runs {TARGET} and is open, but it did not stay healthy."),
+    ),
     "the gate says no": (steps("reopen", reopen={}), Verdict("held", f"{HELD} The code is {TARGET}.")),
     "traffic does not open": (
         steps("reopen"),
@@ -256,3 +276,14 @@ def test_one_that_cannot_go_back_keeps_all_closed() -> None:
     assert (found.outcome, found.reopen, found.start_workers) == ("held", False, False)
     assert found.state == f"{HELD[:-1]}, since web2 cannot go back by itself. The application still runs {BEFORE}."
     assert not together(WILLING, {"web2": SWITCHED}).undo
+
+
+def test_a_link_that_was_switched_with_users_on_the_site_is_switched_back_where_that_is_asked_for() -> None:
+    found = judge(steps("reopen", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen={}, gate=FAILED), TARGET, BEFORE, undo=True)
+    assert found == Verdict("held", f"The application is open and runs {TARGET}, which is not proven.", undo=True)
+
+
+def test_what_an_earlier_run_proved_is_not_what_a_resumed_one_switched_to() -> None:
+    origin = {"phases": {"gate": DONE, "switch code": DONE}, "was_down": False}
+    both = on_top(origin, {**steps("reopen", close_traffic=SKIPPED, reopen={}), "gate": FAILED})
+    assert judge(both, TARGET, BEFORE).close

@@ -1,0 +1,199 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of an application that lies in releases/, shared/ and current."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from hosts import Host
+from local_runner import Local
+from releases import Tree
+
+requirement = pytest.mark.requirement
+OLD, GOOD, BAD = "a" * 40, "b" * 40, "c" * 40
+
+
+@pytest.fixture
+def tree(tmp_path: pathlib.Path) -> Tree:
+    found = Tree(tmp_path / "shop")
+    found.release("9", "v1.1.0", OLD)
+    found.release("10", "v1.2.0", GOOD)
+    found.release("11", "v1.3.0", BAD)
+    found.point("releases/11")
+    return found
+
+
+@pytest.fixture
+def machine(tree: Tree, local: Local, tmp_path: pathlib.Path) -> Host:
+    return Host(t.cast("t.Any", tree), local, tmp_path)
+
+
+@pytest.fixture
+def plan(machine: Host, run_module: t.Any) -> t.Callable[..., dict[str, t.Any]]:
+    def call(target: str | None = "v1.2.0", **options: t.Any) -> dict[str, t.Any]:
+        args = {"application": {**machine.profile, "layout": "releases"}, "migrations": "stop", **options}
+        return t.cast("dict[str, t.Any]", run_module("rollback_plan", {**args, **({} if target is None else {"target": target})}))
+
+    return call
+
+
+Plan = t.Callable[..., dict[str, t.Any]]
+
+
+def test_says_where_it_would_go_and_that_nobody_is_kept_out(plan: Plan, tree: Tree) -> None:
+    found = plan()
+    assert not found.get("failed"), found
+    assert (found["from_version"], found["from_commit"]) == ("v1.3.0", BAD)
+    assert (found["target"], found["to_commit"], found["release_path"]) == ("v1.2.0", GOOD, str(tree.folder("10")))
+    assert found["switch"] == {"from_release": "11", "release": "10", "from_commit": BAD, "commit": GOOD}
+    assert found["files"] == 1
+    assert found["closes"] is False
+    assert found["dependencies_change"] is False
+
+
+def test_nothing_of_the_rest_of_the_checks_is_left_out(plan: Plan) -> None:
+    assert set(plan()["checks"]) >= {"database", "migrations", "redis", "checkout", "programs", "units", "rights", "disk"}
+
+
+def test_names_the_version_as_the_application_may_name_it(plan: Plan) -> None:
+    names = plan()["version_probes"][0]["response_headers"]["X-App-Version"]
+    assert {"v1.2.0", "1.2.0", GOOD, GOOD[:7]} <= set(names)
+
+
+@pytest.mark.parametrize(("migrations", "closes"), [("keep", False), ("down", True)])
+def test_users_are_kept_out_only_while_migrations_go_down(plan: Plan, tree: Tree, machine: Host, migrations: str, closes: bool) -> None:
+    name = "2026_01_01_000000_rename"
+    down = "<?php\nreturn new class {\n    public function down(): void { Schema::drop('x'); }\n};\n"
+    (tree.folder("11") / f"database/migrations/{name}.php").write_text(down)
+    machine.migrations.insert(0, name)
+    found = plan(migrations=migrations)
+    assert not found.get("failed"), found
+    assert found["closes"] is closes
+
+
+def test_a_site_that_is_closed_is_opened_again(plan: Plan, tree: Tree) -> None:
+    (tree.root / "shared/storage/framework/down").write_text("{}")
+    assert plan()["closes"] is True
+
+
+def test_there_is_nothing_to_do_when_the_target_runs(plan: Plan) -> None:
+    assert plan("v1.3.0")["nothing_to_do"]
+
+
+# The target of an emergency
+
+
+def test_an_emergency_goes_to_the_release_that_was_deployed_before(plan: Plan) -> None:
+    found = plan(None, severity="emergency", backup=False)
+    assert found["target"] == "v1.2.0"
+    assert "deployed before the running one 11 (v1.3.0)" in found["reason"]
+
+
+def test_an_emergency_passes_over_what_is_unfinished_or_bad_and_says_so(plan: Plan, tree: Tree) -> None:
+    (tree.folder("10") / "BAD_RELEASE").touch()
+    found = plan(None, severity="emergency", backup=False)
+    assert found["target"] == "v1.1.0"
+    assert "PASSED OVER: 10 (v1.2.0): it is marked as bad" in found["reason"]
+
+
+def test_a_newer_release_that_never_ran_is_not_chosen(plan: Plan, tree: Tree) -> None:
+    tree.release("12", "v1.4.0", "d" * 40)
+    assert plan(None, severity="emergency", backup=False)["target"] == "v1.2.0"
+
+
+def test_an_emergency_without_an_earlier_release_wants_to_be_told(plan: Plan, tree: Tree) -> None:
+    tree.point("releases/9")
+    result = plan(None, severity="emergency", backup=False)
+    assert "No earlier release was found" in result["msg"]
+
+
+# What is refused
+
+
+def test_refuses_a_release_that_is_not_whole(plan: Plan, tree: Tree) -> None:
+    (tree.folder("10") / "artisan").unlink()
+    result = plan()
+    assert result["failed"]
+    assert "artisan is missing" in result["msg"]
+    assert "Nothing was changed" in result["system_state"]
+
+
+def test_refuses_a_release_of_the_commit_that_runs(plan: Plan, tree: Tree) -> None:
+    tree.release("12", "v1.3.0", BAD)
+    assert "The releases 12 and 11 are the same commit" in plan("12")["msg"]
+
+
+def test_without_a_target_a_standard_rollback_says_where_releases_are(plan: Plan, tree: Tree) -> None:
+    assert f"ls {tree.root}/releases" in plan(None)["next_command"]
+
+
+@pytest.mark.parametrize(("root", "concerned"), [("$document_root", True), ("$realpath_root", False)])
+def test_says_when_nginx_names_the_link_and_not_the_release(
+    plan: Plan, tree: Tree, local: Local, tmp_path: pathlib.Path, root: str, concerned: bool
+) -> None:
+    site = tmp_path / "shop.conf"
+    site.write_text(f"# not $realpath_root\nfastcgi_pass unix:/run/fpm.sock;\nfastcgi_param SCRIPT_FILENAME {root}$fastcgi_script_name;\n")
+    local.on(f"grep -RlsF -- {tree.current} *", f"{site}\n")
+    assert [f"{site} gives PHP-FPM $document_root" in concern for concern in plan()["concerns"]] == [True] * concerned
+
+
+def test_refuses_to_close_a_site_that_the_switch_would_open(plan: Plan, tree: Tree) -> None:
+    for name in ("10", "11"):
+        (tree.folder(name) / "storage").unlink()
+        (tree.folder(name) / "storage/framework").mkdir(parents=True)
+    assert not plan().get("failed")
+    (tree.folder("11") / "storage/framework/down").write_text("{}")
+    result = plan()
+    assert result["failed"]
+    assert "do not share storage/framework" in result["msg"]
+
+
+# With a ledger, and afterwards
+
+
+@pytest.fixture
+def profile(machine: Host) -> dict[str, t.Any]:
+    return {**machine.profile, "layout": "releases"}
+
+
+@pytest.fixture
+def recorded(profile: dict[str, t.Any], tree: Tree, run_module: t.Any) -> dict[str, t.Any]:
+    """v1.1.0 ran, and somebody said that it was good; then the others were deployed."""
+    tree.point("releases/9")
+    result = run_module("restore_point", {"application": profile, "state": "verified"})
+    assert not result.get("failed"), result
+    tree.point("releases/11")
+    return t.cast("dict[str, t.Any]", result["restore_point"])
+
+
+def test_what_runs_is_recorded_with_its_commit_and_version(recorded: dict[str, t.Any]) -> None:
+    assert (recorded["commit"], recorded["version"], recorded["state"]) == (OLD, "v1.1.0", "verified")
+
+
+def test_an_emergency_goes_to_the_last_good_version(recorded: dict[str, t.Any], plan: Plan) -> None:
+    found = plan(None, severity="emergency", backup=False)
+    assert (found["target"], found["switch"]["release"]) == ("v1.1.0", "9")
+    assert "the last good version" in found["reason"]
+
+
+def test_refuses_packages_that_are_not_those_that_were_recorded(recorded: dict[str, t.Any], plan: Plan, tree: Tree) -> None:
+    lock = tree.folder("9") / "composer.lock"
+    lock.write_text(lock.read_text() + "\n")
+    assert "composer.lock is not what it was when the version was recorded" in plan("v1.1.0")["msg"]
+
+
+def test_status_names_the_release_that_runs(profile: dict[str, t.Any], run_module: t.Any, local: Local) -> None:
+    found = run_module("rollback_info", {"application": profile})
+    assert (found["version"], found["commit"], found["changed_files"]) == ("v1.3.0", BAD, [])
+    assert {each["version"]: each["current"] for each in found["ledger"]["discovered"]} == {"9": False, "10": False, "11": True}
+
+
+def test_a_deployment_that_begins_has_a_release_to_name(profile: dict[str, t.Any], run_module: t.Any) -> None:
+    begun = run_module("restore_point", {"application": profile, "state": "started", "version": "v1.2.0"})
+    assert begun["restore_point"]["commit"] == GOOD
+    unknown = run_module("restore_point", {"application": profile, "state": "started", "version": "v9"})
+    assert "v9 is not the id, version or commit of a release" in unknown["msg"]
