@@ -497,6 +497,7 @@ def backed_up(host: Host, name: str = "b1", **more: t.Any) -> None:
         "started": "2026-11-22T01:00:00Z",
         "finished": "2026-11-22T01:01:00Z",
         "migrations": sorted(host.migrations),
+        "tables": {"users": 1, "a b; rm -rf /": 1},
         **more,
     }
     (host.backups / f"{name}.manifest.json").write_text(json.dumps(manifest))
