@@ -15,6 +15,7 @@ from ansible_collections.lastgood.rollback.plugins.module_utils import _mariadb_
 from ansible_collections.lastgood.rollback.plugins.module_utils._backup_catalogue import Unusable, verify
 from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import CommandError, RollbackError
+from ansible_collections.lastgood.rollback.plugins.module_utils._packing import Keys
 from ansible_collections.lastgood.rollback.plugins.module_utils._restore import Record
 from ansible_collections.lastgood.rollback.plugins.module_utils._restore_mysql_files import FilesLoader
 
@@ -52,7 +53,7 @@ class Server(Streaming):
 
 def loader(server: Server) -> FilesLoader:
     folder = _mariadb_files.Folder(t.cast("t.Any", server), "/data", "mysql", "/run/s.sock", "11.8.6-MariaDB")
-    return FilesLoader(t.cast("t.Any", server), LOGIN, {"path": "/backups/x", "database": "chom"}, 60, folder)
+    return FilesLoader(t.cast("t.Any", server), LOGIN, {"path": "/backups/x", "bytes": 9, "database": "chom"}, Keys(), 60, folder)
 
 
 def test_empty_tables_take_over_the_files_as_the_user_whose_they_are() -> None:
@@ -156,7 +157,7 @@ def test_a_file_whose_parts_are_not_its_own_is_no_backup(tmp_path: pathlib.Path)
     digest = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
     backup = {"path": str(path), "sha256": digest, "bytes": 10, "form": "physical", "engine": "mysql"}
     parts = [{"offset": 0, "bytes": 4}, {"offset": 4, "bytes": 6}]
-    verify(t.cast("t.Any", None), {**backup, "parts": parts})
+    verify(t.cast("t.Any", None), {**backup, "parts": parts}, Keys())
     for wrong in ([], parts[:1], [{"offset": 0, "bytes": 3}, {"offset": 4, "bytes": 6}]):
         with pytest.raises(Unusable, match="parts"):
-            verify(t.cast("t.Any", None), {**backup, "parts": wrong})
+            verify(t.cast("t.Any", None), {**backup, "parts": wrong}, Keys())
