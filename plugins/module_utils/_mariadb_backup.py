@@ -154,7 +154,7 @@ class PhysicalSource:
     def _files(self, parts: Parts, packing: Packing, session: Conversation) -> _Moment:
         """Copy the files; returns the moment of which they are.
 
-        They do not pass by here, which would cost a tenth of the time; their size is what it was on disk right before.
+        They do not pass by here, since the compressor needs the processor; their size is what it was on disk right before.
         """
         command = [_mariadb_files.PROGRAM, "--defaults-file=/dev/stdin", "--backup", "--stream=mbstream", f"--databases={self.database}"]
         command += [f"--datadir={self._folder.path}", f"--log-copy-interval={_COPYING_INTERVAL}"]

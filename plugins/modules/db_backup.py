@@ -169,7 +169,7 @@ backup:
     - What the manifest says.
     - C(rows_basis) is V(dump) when the rows in C(tables) were counted in the backup itself or in its snapshot, and V(server) when the
       server was asked right after it.
-    - C(form) is what O(form) was.
+    - C(form) is what O(form) was. Of a physical backup, C(uncompressed_bytes) counts what the files took on disk right before they were copied.
     - C(streams) says how many programs dumped it and why not more, or for how many seconds commits were held back. C(parts) says where in the
       file each part lies that can be loaded by itself; the file as a whole is a dump like any other, unless it is encrypted. Then each part is
       encrypted by itself.

@@ -1,9 +1,0 @@
-#!/usr/bin/env bash
-# kill_holder.sh FILE OTHER: kill who has FILE open, as soon as OTHER is there.
-set -euo pipefail
-process=
-until [[ -n $process ]]; do
-    process=$(find /proc/[0-9]*/fd -lname "$1" 2>/dev/null | cut -d / -f 3 | head -n 1) || true
-done
-until [[ -e $2 ]]; do sleep 0.01; done
-kill -KILL "$process"
