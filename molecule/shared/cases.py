@@ -547,6 +547,16 @@ CASES: dict[str, Case] = {
         setup=("chom-deploy bad/none", STOP_REPORTS),
         off=(WORKERS[4],),
     ),
+    "releases_killed": Case(
+        (
+            Run("killed", "cut_off", kill_when_said="Point the link at the target"),
+            Run("resumed", "resumed", "resume", {"take_over": "the first one was killed"}, says=("ROLLED BACK: chom",)),
+        ),
+        "none",
+        layout="releases",
+        setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
+    ),
     "releases_migration": Case(
         (
             _undecided({"extra": STANDARD}),

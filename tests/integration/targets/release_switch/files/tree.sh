@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Two releases of the application in releases/, shared/ and current, as www-data: tree.sh FOLDER
 set -euo pipefail
 place=$1
