@@ -155,7 +155,8 @@ class Prune:
             if not found or found["id"] + suffix != name or found.get("application") != self.policy.application:
                 continue
             path = os.path.join(self.directory, found["file"])
-            if found["file"].startswith(f"{found['id']}.") and not os.path.lexists(manifest[: -len(REMOVED_SUFFIX)]):
+            own = found["file"] == os.path.basename(found["file"]) and found["file"].startswith(f"{found['id']}.")
+            if own and not os.path.lexists(manifest[: -len(REMOVED_SUFFIX)]):
                 yield {"id": found["id"], "path": path, "manifest": manifest, "label": found.get("label")}
 
     def _remove(self, begun: t.Iterable[Entry], backups: t.Iterable[Entry]) -> None:

@@ -322,3 +322,14 @@ def test_refuses_what_makes_no_sense(store: Store, options: dict[str, t.Any], sa
     assert says in result["msg"]
     assert NOTHING in result["msg"]
     assert len(store.files) == 4
+
+
+def test_an_interrupted_removal_reaches_nothing_outside_of_the_folder(store: Store) -> None:
+    """Whatever a file claims to be the rest of."""
+    precious = store.folder / "precious"
+    precious.write_text("data")
+    (store.backups / "chom-9.").mkdir()
+    store.add(9, file="chom-9./../../precious")
+    (store.backups / "chom-9.manifest.json").rename(store.backups / "chom-9.manifest.json.removed")
+    assert store.removed() == []
+    assert precious.exists()
