@@ -90,7 +90,7 @@ def _unpack(runner: Runner, releases: Releases, archive: str, partial: str) -> N
         run("cp", "--recursive", "--no-dereference", "--preserve=mode,timestamps,links", "--", f"{archive.rstrip('/')}/.", partial)
         return
     run("mkdir", "--", partial)
-    run("tar", "--extract", "--no-same-owner", f"--directory={partial}", f"--file={archive}")
+    run("tar", "--extract", "--no-same-owner", "--force-local", f"--directory={partial}", f"--file={archive}")
     inside = releases.ask("find", partial, "-mindepth", "1", "-maxdepth", "1", "-printf", "%y %f\\n").splitlines()
     if len(inside) == 1 and inside[0].startswith("d "):
         around = f"{partial}/{inside[0][2:]}"

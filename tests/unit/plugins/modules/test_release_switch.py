@@ -311,6 +311,11 @@ def test_an_archive_becomes_a_release_of_its_own_and_is_switched_to(tree: Tree, 
     assert not switch("12", archive=str(archive))["changed"]
 
 
+def test_an_archive_whose_name_looks_like_a_host_s_is_a_file(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
+    named = archive.rename(archive.with_name("host.invalid:12.tar"))
+    assert switch("12", archive=str(named))["changed"]
+
+
 def test_a_folder_becomes_a_release_too(tree: Tree, switch: Switch, archive: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert switch("12", archive=str(tmp_path / "backup"))["changed"]
     assert (tree.current / "artisan").read_text() == "v1.0.0\n"
