@@ -11,7 +11,6 @@ from __future__ import annotations
 import typing as t
 
 from ._git import Repository
-from ._releases import Releases
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -36,5 +35,8 @@ class Code(t.Protocol):
 
 
 def code_of(runner: Runner, application: t.Mapping[str, t.Any]) -> Code:
-    kind = Releases if application.get("layout") == "releases" else Repository
-    return kind(runner, application["path"], application["user"])
+    if application["layout"] == "releases":
+        from ._releases import Releases  # only where it is used: an emergency does not wait for it
+
+        return Releases(runner, application["path"], application["user"])
+    return Repository(runner, application["path"], application["user"])

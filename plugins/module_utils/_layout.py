@@ -8,27 +8,15 @@
 
 from __future__ import annotations
 
-import os
-import re
 import typing as t
 
-from . import _checkout
-from ._checkout import Switch
-from ._code import Code
-from ._errors import RollbackError
-from ._git import Entry, Repository
-from ._release_checks import refuse_broken
-from ._release_switch import named, switch_to
-from ._releases import Releases
-from ._versions import Choice, choose_previous
-
 if t.TYPE_CHECKING:
+    from ._checkout import Switch
+    from ._code import Code
     from ._command import Runner
     from ._git import WorkTree
     from ._ledger import Ledger
-
-
-_SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
+    from ._versions import Choice
 
 
 class Layout(t.Protocol):
@@ -54,135 +42,11 @@ class Layout(t.Protocol):
 
 
 def layout_of(runner: Runner, application: t.Mapping[str, t.Any]) -> Layout:
-    return _Folders(runner, application) if application.get("layout") == "releases" else _Checkout(runner, application)
+    """Only what is needed is loaded: an emergency does not wait for the other."""
+    if application["layout"] == "releases":
+        from ._layout_releases import Folders
 
+        return Folders(runner, application)
+    from ._layout_git import Checkout
 
-class _Checkout:
-    """A git checkout."""
-
-    programs: tuple[str, ...] = ("git",)
-
-    def __init__(self, runner: Runner, application: t.Mapping[str, t.Any]) -> None:
-        self._runner = runner
-        self._application = application
-        self.code = Repository(runner, application["path"], application["user"])
-
-    @property
-    def list_command(self) -> str:
-        return f"sudo -u {self.code.user} git -C {self.code.path} tag --list --sort=-version:refname"
-
-    def resolve(self, target: str) -> str:
-        return _checkout.resolve(self.code, target, remote=self._application["releases"]["remote"] or None)
-
-    def survey(self, target: str, commit: str, running: WorkTree) -> Switch:
-        return _checkout.survey(self._runner, self.code, target, commit, running)
-
-    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str], *, closes: bool) -> None:
-        _checkout.refuse_obstacles(self.code, switch, local_changes=local_changes)
-
-    def describe(self, switch: Switch) -> dict[str, t.Any]:
-        return _checkout.describe(self.code, switch)
-
-    def previous(self, ledger: Ledger, running: WorkTree) -> Choice:
-        """Where nobody ever said which version was good: the release before, unless it is known to be bad."""
-        tags = self.code.tags(merged_into=running.commit)
-        bad = sorted(tag for tag, commit in tags.items() if commit != running.commit and ledger.known_bad(commit))
-        pattern = self._application["releases"]["pattern"]
-        choice = choose_previous({tag: commit for tag, commit in tags.items() if tag not in bad}, running.commit, pattern)
-        return Choice(choice.target, f"{choice.reason}; the ledger calls {', '.join(bad)} bad") if bad else choice
-
-
-class _Folders:
-    """Folders of releases, and a link to the one that runs."""
-
-    programs: tuple[str, ...] = ()
-
-    def __init__(self, runner: Runner, application: t.Mapping[str, t.Any]) -> None:
-        self._runner = runner
-        self._application = application
-        self.code = Releases(runner, application["path"], application["user"])
-
-    @property
-    def list_command(self) -> str:
-        return f"sudo -u {self.code.user} ls {self.code.folder}"
-
-    def resolve(self, target: str) -> str:
-        release = named(self.code, target)
-        meant = self.code.find(release.identity)
-        if meant is not None and meant.id != release.id:
-            raise RollbackError(
-                f"The releases {release.id} and {meant.id} are the same commit {release.identity[:12]}: a rollback goes to versions, "
-                f"and would take {meant.id}.",
-                next_command=f"ansible <host> -m lastgood.rollback.release_switch -a 'path={self.code.path} target={release.id}'",
-            )
-        return release.identity
-
-    def survey(self, target: str, commit: str, running: WorkTree) -> Switch:
-        files = self.code.files(named(self.code, commit))
-        entries = {name: Entry("", checksum) for name, checksum in files.items()}
-        return Switch(running, commit, target, self.code.difference(running.commit, commit), entries, (), ())
-
-    def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str], *, closes: bool) -> None:
-        target = named(self.code, switch.commit)
-        refuse_broken(self._runner, self.code, target, self.code.running(), self._application["php"], recorded)
-        if closes and switch.needed:
-            self._refuse_opening(switch)
-
-    def _refuse_opening(self, switch: Switch) -> None:
-        """Refuse a switch that would open the site by itself, since maintenance mode is written into the storage."""
-        releases = (self.code.running(), named(self.code, switch.commit))
-        here, there = (self.code.ask("readlink", "--canonicalize", "--", f"{release.path}/storage/framework") for release in releases)
-        if here != there:
-            raise RollbackError(
-                f"The site has to be closed for this, and the releases do not share storage/framework ({here.strip()}, {there.strip()}): "
-                "switching would open it.",
-                next_command=f"share storage below {self.code.deploy_path}/shared, or run again with -e migrations=keep",
-            )
-
-    def describe(self, switch: Switch) -> dict[str, t.Any]:
-        running, target = self.code.running(), named(self.code, switch.commit)
-        before, after = running.version or running.id, target.version or target.id
-        return {
-            "switch": switch_to(running, target),
-            "release_path": target.path,
-            "concerns": self._concerns(),
-            "from_version": before,
-            "commits": [],
-            "files": len(switch.difference.files),
-            "lock_files": list(switch.difference.lock_files),
-            "packages": [],
-            "migrations": switch.target_migrations,
-            "config_keys": _checkout.config_keys(self.code, switch),
-            "diff": {"before": f"{before}\n", "after": f"{after if switch.needed else before}\n"},
-        }
-
-    def _concerns(self) -> list[str]:
-        """nginx sites that name the link to PHP-FPM and not where it leads: FPM then goes on with the code that it knows by that name."""
-        listed = self._runner.run(["grep", "-RlsF", "--", self.code.path, *_SITES], check=False, timeout=10).stdout.splitlines()
-        found = []
-        for site in dict.fromkeys(os.path.realpath(name) for name in listed):
-            text = re.sub(r"#.*", "", self._runner.run(["cat", "--", site], check=False, timeout=10).stdout)
-            if "fastcgi_pass" in text and "$realpath_root" not in text:
-                found.append(
-                    f"{site} gives PHP-FPM $document_root: after a switch old code goes on until FPM is reloaded, which this run does right "
-                    "after it. With $realpath_root in SCRIPT_FILENAME and DOCUMENT_ROOT no request gets a mixture"
-                )
-        return found
-
-    def previous(self, ledger: Ledger, running: WorkTree) -> Choice:
-        """Where nobody ever said which version was good: the release that was deployed before, unless something speaks against it."""
-        now, passed_over = self.code.running(), []
-        for release in self.code.before(now):
-            if release.identity == now.identity:
-                continue
-            if release.unfinished or release.bad or ledger.known_bad(release.identity):
-                passed_over.append(f"{release.called}: {release.unfinished or 'it is marked as bad'}")
-                continue
-            why = f"the release that was deployed before the running one {now.called}"
-            name = release.version if release.version and self.code.find(release.version) == release else release.id
-            return Choice(name, f"{why}; PASSED OVER: {'; '.join(passed_over)}" if passed_over else why)
-        raise RollbackError(
-            f"No earlier release was found: nothing says which release in {self.code.folder} ran before {now.called}"
-            + (f"; passed over: {'; '.join(passed_over)}." if passed_over else "."),
-            next_command="run again with an explicit target: -e target=<release>",
-        )
+    return Checkout(runner, application)

@@ -154,7 +154,7 @@ class PhysicalSource:
     def _files(self, parts: Parts, packing: Packing, session: Conversation) -> _Moment:
         """Copy the files; returns the moment of which they are.
 
-        They do not pass by here, since the compressor needs the processor; their size is what it was on disk right before.
+        Only what is compressed passes by here, since the compressor needs the processor; the size before that is what it was on disk.
         """
         command = [_mariadb_files.PROGRAM, "--defaults-file=/dev/stdin", "--backup", "--stream=mbstream", f"--databases={self.database}"]
         command += [f"--datadir={self._folder.path}", f"--log-copy-interval={_COPYING_INTERVAL}"]
@@ -163,7 +163,10 @@ class PhysicalSource:
             with moment.watching():
                 try:
                     argv = self._folder.stage(command, self._left)
-                    self.runner.pipeline([argv, *packing.stages], output=parts.output, source=login, errors=errors, timeout=self._left)
+                    stages = [argv, *packing.stages]
+                    self.runner.pipeline(
+                        stages, output=parts.output, source=login, watched=len(stages) - 1, errors=errors, timeout=self._left
+                    )
                 except CommandError as error:
                     raise _explained(error) from None
                 said = moment.said()

@@ -74,7 +74,7 @@ class Engine(t.Protocol):
         """Foreign keys that would not hold when only these tables came from incoming, in words; refuse tables that cannot be swapped alone."""
 
     def counters(self, database: str) -> dict[str, int]:
-        """How far each counter is that numbers new rows, by the name of its table or sequence; none of a database that is not there."""
+        """How far each counter is that numbers new rows, by the name of its table or sequence."""
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         """Move these counters on, so that the next row gets a number that is as high as in counters."""
@@ -414,7 +414,7 @@ class Restore:
         """No number is given to a second row: customers and other systems know the first one by it, and it is put back by it."""
         try:
             given = self.engine.counters(self.wanted.live)
-        except RollbackError:  # a live database that is damaged is a reason to go back, not one to stay
+        except RollbackError:  # a live database that is gone or damaged is a reason to go back, not one to stay
             return
         chosen = self.record.facts.get("tables") or given
         now = self.engine.counters(incoming)

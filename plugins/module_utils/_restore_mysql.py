@@ -38,7 +38,7 @@ SELECT 'table', table_name FROM information_schema.tables WHERE table_schema = D
 _COUNTERS = """
 /*!80000 SET SESSION information_schema_stats_expiry = 0 */;
 SELECT table_name, auto_increment FROM information_schema.tables
-  WHERE table_schema = DATABASE() AND engine = 'InnoDB' AND auto_increment IS NOT NULL;
+  WHERE table_schema = {} AND engine = 'InnoDB' AND auto_increment IS NOT NULL;
 """
 _KEYS = """
 SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
@@ -117,9 +117,7 @@ class MysqlEngine:
         return self._ask(f"START TRANSACTION READ ONLY;\n{sql.rstrip().rstrip(';')};", database)
 
     def counters(self, database: str) -> dict[str, int]:
-        if not self.exists(database):
-            return {}
-        return {table: int(number) for table, number in self._ask(_COUNTERS, database)}
+        return {table: int(number) for table, number in self._ask(_COUNTERS.format(quoted_text(database)))}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         tables = (f"ALTER TABLE {quoted_name(table)} AUTO_INCREMENT = {number};\n" for table, number in counters.items())

@@ -165,8 +165,6 @@ class PostgresqlEngine:
         )
 
     def counters(self, database: str) -> dict[str, int]:
-        if not self.exists(database):
-            return {}
         return {sequence: int(number) for sequence, number in self._ask(database, _COUNTERS, timeout=_SLOW)}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:

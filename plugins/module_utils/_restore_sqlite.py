@@ -48,8 +48,9 @@ with contextlib.closing(sqlite3.connect("file:" + urllib.parse.quote(path) + "?m
             lost[table, parent] = lost.get((table, parent), 0) + 1
         print(json.dumps(damage + [f"{table}: {rows} rows refer to rows that {parent} lacks" for (table, parent), rows in lost.items()]))
     elif task == "counters":
+        counted = one("SELECT COUNT(*) FROM sqlite_master WHERE name = 'sqlite_sequence'")
         found = {name: 0 for (name,) in ask("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")}
-        print(json.dumps({**found, **dict(ask("SELECT name, seq FROM sqlite_sequence") if found else [])}))
+        print(json.dumps({**found, **dict(ask("SELECT name, seq FROM sqlite_sequence"))} if counted else {}))
     elif task == "count on":
         numbers = json.loads(more[0])
         base.executemany("DELETE FROM sqlite_sequence WHERE name = ?", [(name,) for name in numbers])
@@ -161,7 +162,7 @@ class SqliteEngine:
         raise RollbackError("A SQLite database is swapped as a whole: the option tables is for database servers.")
 
     def counters(self, database: str) -> dict[str, int]:
-        return t.cast("dict[str, int]", self._do("counters", database)) if self.exists(database) else {}
+        return t.cast("dict[str, int]", self._do("counters", database))
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         self._do("count on", database, json.dumps(counters))

@@ -260,11 +260,11 @@ def _packing(options: dict[str, t.Any], runner: Runner) -> Packing:
     return Packing(zstd, encryption(runner, options["encryption"], options["recipients"] or [], options["gpg_home"]))
 
 
-def _earlier(directory: str, source: _backup.Source, now: float) -> int | None:
-    """How large the newest backup of this database is before it is compressed."""
-    same = {"engine": source.engine, "database": source.database}
+def _earlier(directory: str, source: _backup.Source, form: str, now: float) -> int | None:
+    """How many bytes of the newest backup like this one passed by: of files they are compressed by then."""
+    same = {"engine": source.engine, "database": source.database, "form": form}
     known = _backup_catalogue.fitting(_backup_catalogue.read(directory, now)[0], None, **same)
-    return known[0].get("uncompressed_bytes") if known else None
+    return known[0].get("bytes" if form == "physical" else "uncompressed_bytes") if known else None
 
 
 def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
@@ -290,7 +290,7 @@ def _back_up(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     about.update(host=socket.gethostname(), started=utc(now))
     progress = Progress(runner.run_folder, f"db_backup of {source.database}")
     runner.meter = progress.add
-    with progress.of("dumping", _earlier(options["directory"], source, now)):
+    with progress.of("dumping", _earlier(options["directory"], source, options["form"], now)):
         backup = _backup.make(source, names, about, packing=packing, timeout=options["timeout"])
     for warning in backup["warnings"]:
         module.warn(warning)

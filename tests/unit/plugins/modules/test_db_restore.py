@@ -92,6 +92,13 @@ def test_no_number_is_given_twice(run_module: RunModule, live: pathlib.Path) -> 
         assert list(base.execute("SELECT id FROM other")) == [(2,)]
 
 
+def test_a_table_that_only_speaks_of_numbers_is_no_reason_to_refuse(run_module: RunModule, live: pathlib.Path) -> None:
+    change(live, "CREATE TABLE rules (autoincrement_by INTEGER)")
+    back_up(run_module, live)
+    change(live, "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO orders DEFAULT VALUES")
+    assert run_module("db_restore", options(live, state="swapped")).get("changed")
+
+
 def test_orphans_are_refused_and_named(run_module: RunModule, live: pathlib.Path) -> None:
     change(live, "CREATE TABLE orders (id INTEGER, user INTEGER REFERENCES users); INSERT INTO orders VALUES (1, 7), (2, 8), (3, 1)")
     back_up(run_module, live)
