@@ -21,7 +21,7 @@ from ._restore_point import snapshots
 from ._run import Folder, guard, holder, read_json, unfinished
 
 if t.TYPE_CHECKING:
-    from ._restore import Record
+    from ._restore_record import Record
 
 # What a manifest is called once its backup is given up: whoever comes after an interruption knows what to finish.
 REMOVED_SUFFIX = ".removed"

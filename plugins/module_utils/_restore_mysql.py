@@ -16,15 +16,16 @@ from . import _restore_mysql_load as load
 from ._database_mysql import query, quoted_name, quoted_text
 from ._database_survey import global_privileges, privileges_on
 from ._errors import RollbackError
-from ._restore import UNTOUCHED
 from ._restore_mysql_files import FilesLoader
 from ._restore_mysql_swap import MAY_NAME_DEFINERS, Swap
+from ._restore_record import UNTOUCHED
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
     from ._packing import Keys
-    from ._restore import Backup, Record
+    from ._restore import Backup
+    from ._restore_record import Record
 
 _CENSUS = """
 SELECT 'charset', default_character_set_name FROM information_schema.schemata WHERE schema_name = DATABASE();

@@ -23,7 +23,7 @@ from ._restore_mysql_objects import Definition
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
-    from ._restore import Record
+    from ._restore_record import Record
 
 _WAIT_FOR_LOCKS = 10
 _SETTINGS = f"SET SESSION lock_wait_timeout = {_WAIT_FOR_LOCKS}, foreign_key_checks = 0;\n"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ._command import elevated
 from ._errors import CommandError, RollbackError
 from ._packing import unpacking
-from ._restore import UNTOUCHED
+from ._restore_record import UNTOUCHED
 
 if t.TYPE_CHECKING:
     from ._command import Runner

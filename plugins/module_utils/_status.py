@@ -14,8 +14,8 @@ from ._discovery import discover
 from ._freeze import frozen
 from ._journal import phases, read
 from ._progress import read as progress
-from ._restore import RECORD
 from ._restore_point import listed
+from ._restore_record import RECORD
 from ._run import Folder, holder, lease, left_over, read_json, sign_of_life, unfinished
 from ._units import Systemd
 from ._versions import name_of

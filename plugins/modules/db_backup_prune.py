@@ -126,7 +126,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._backup_prune import NOT_REMOVED, Policy, Prune
 from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
-from ..module_utils._restore import RECORD, Record
+from ..module_utils._restore_record import RECORD, Record
 from ..module_utils._run import Folder
 from ..module_utils._wiring import conclude
 

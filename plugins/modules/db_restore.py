@@ -218,30 +218,31 @@ from ..module_utils._packing import Keys
 from ..module_utils._progress import Progress
 from ..module_utils._restore_mysql import MysqlEngine
 from ..module_utils._restore_postgresql import PostgresqlEngine
+from ..module_utils._restore_record import RECORD, UNTOUCHED, Record
 from ..module_utils._restore_sqlite import SqliteEngine
 from ..module_utils._wiring import JOURNAL, conclude
 
 
-def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials, record: _restore.Record) -> _restore.Engine:
+def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials, record: Record) -> _restore.Engine:
     if credentials.engine == "sqlite":
         return SqliteEngine(runner, options["environment_user"], credentials.database, options["minimum_free"])
     if credentials.engine == "postgresql":
         if options["tables"]:
-            raise RollbackError("Single tables of PostgreSQL cannot be restored, only whole databases.", state=_restore.UNTOUCHED)
+            raise RollbackError("Single tables of PostgreSQL cannot be restored, only whole databases.", state=UNTOUCHED)
         return PostgresqlEngine(runner, credentials, options["minimum_free"])
     return MysqlEngine(runner, credentials, record, options["minimum_free"])
 
 
-def _record(options: dict[str, t.Any]) -> _restore.Record:
-    return _restore.Record(options["record"] or os.path.join(options["state_directory"], options["application"], _restore.RECORD))
+def _record(options: dict[str, t.Any]) -> Record:
+    return Record(options["record"] or os.path.join(options["state_directory"], options["application"], RECORD))
 
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     try:
         return _restored(module, runner)
     except RollbackError as error:
-        error.state = error.state or _restore.UNTOUCHED
-        error.facts["database_unchanged"] = error.state.startswith(_restore.UNTOUCHED)
+        error.state = error.state or UNTOUCHED
+        error.facts["database_unchanged"] = error.state.startswith(UNTOUCHED)
         raise
 
 

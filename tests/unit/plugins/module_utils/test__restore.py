@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.lastgood.rollback.plugins.module_utils import _backup_catalogue, _restore
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from ansible_collections.lastgood.rollback.plugins.module_utils._restore_record import Record
 
 requirement = pytest.mark.requirement
 CENSUS = {"tables": {"users": 2, "orders": 3}, "views": 1, "triggers": 0}
@@ -117,7 +118,7 @@ class Bench:
 
     def reach(self, state: str, backup: str | None = None, *, check: bool = False, live: str = "shop", **more: t.Any) -> bool:
         """What a call of the module does, with nothing remembered but the record."""
-        self.record = _restore.Record(str(self.folder / "state/db_restore.json"))
+        self.record = Record(str(self.folder / "state/db_restore.json"))
         wanted = _restore.Wanted(live=live, backup=backup or str(self.folder / "one.manifest.json"), **more)
         restore = _restore.Restore(t.cast("t.Any", None), self.engine, self.record, wanted, check)
         with self.record.alone(create=not check):
@@ -368,7 +369,7 @@ def test_one_database_has_one_record(bench: Bench) -> None:
 
 
 def test_two_at_once_are_refused(bench: Bench) -> None:
-    other = _restore.Record(str(bench.folder / "state/db_restore.json"))
+    other = Record(str(bench.folder / "state/db_restore.json"))
     with other.alone(create=True):
         assert "is at work" in refused(bench, "beside").message
 

@@ -16,8 +16,8 @@ from ansible_collections.lastgood.rollback.plugins.module_utils._backup_catalogu
 from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import CommandError, RollbackError
 from ansible_collections.lastgood.rollback.plugins.module_utils._packing import Keys
-from ansible_collections.lastgood.rollback.plugins.module_utils._restore import Record
 from ansible_collections.lastgood.rollback.plugins.module_utils._restore_mysql_files import FilesLoader
+from ansible_collections.lastgood.rollback.plugins.module_utils._restore_record import Record
 
 LOGIN = Credentials(database="chom__side", user="admin", password="secret")
 FILES = {"kind": "files", "offset": 10, "bytes": 5, "uncompressed_bytes": 50, "tables": {}}
