@@ -17,9 +17,9 @@ import typing as t
 import yaml
 
 from ansible_collections.lastgood.rollback.molecule.shared.cases import HOSTS
-from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import INVENTORY, ROOT, Machine
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import INVENTORY, RECORDS, ROOT, Machine
 
-FOLDER = ROOT / "build" / HOSTS / "three_hosts"
+FOLDER = RECORDS / "three_hosts"
 WITH_WORKERS, WITHOUT, DATABASE = (Machine(f"{HOSTS}-{name}") for name in ("web1", "web2", "db1"))
 WEB = (WITH_WORKERS, WITHOUT)
 NEEDED = ["nginx.service", "php8.4-fpm.service"]

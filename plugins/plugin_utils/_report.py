@@ -120,7 +120,13 @@ def _restored(steps: t.Mapping[str, Step], planned: t.Mapping[str, t.Any] | None
         "returned": bool(back) and not back.get("failed") and not back.get("skipped"),
         "kept": swap.get("kept"),
         "loss": {name: loss.get(name) for name in ("totals", "text", "salvage")} if loss.get("text") else None,
+        "compared_before_closing": loss.get("started") if _before(loss, steps.get("close traffic", {})) else None,
     }
+
+
+def _before(loss: Step, closed: Step) -> bool:
+    """Whether users could still write after the databases were compared."""
+    return bool(loss.get("text") and loss.get("started") and closed.get("at")) and moment(loss["started"]) < moment(closed["at"])
 
 
 def _killed(quiesced: Step) -> list[str]:
@@ -248,6 +254,9 @@ def _database(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield from (f"  - {line}" for line in found["loss"]["text"].splitlines())
         if found["loss"]["salvage"]:
             yield f"- The rows that are lost were saved in `{found['loss']['salvage']}`; playbooks/salvage_replay.yml puts them back."
+        if found["swapped"] and found["compared_before_closing"]:
+            since = found["compared_before_closing"]
+            yield f"- That is how it was at {since}. Rows written from then until the site was closed are only in `{found['kept']}`."
 
 
 def _lost(totals: t.Mapping[str, t.Any] | None) -> str:

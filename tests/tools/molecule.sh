@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# molecule.sh [SCENARIO]: run one scenario, or all of them even when some fail.
+# molecule.sh [SCENARIO]: run one scenario, or all of them even when some fail, two side by side on hosts of their own.
 # Ends with status 77, "skipped", where test hosts cannot be had.
 set -euo pipefail
 # shellcheck source=tests/tools/environment.sh
@@ -10,37 +10,57 @@ if ((EUID != 0)); then
     exit 77
 fi
 
+export MOLECULE_GLOB='molecule/*/molecule.yml'
+export ANSIBLE_FORCE_COLOR=0 NO_COLOR=1 PY_COLORS=0
+logs=build/logs/molecule
+
 # molecule remembers that hosts are prepared, across scenarios and runs, and would skip it
 forget() { rm -rf "$HOME"/.ansible/tmp/molecule.*; }
 
-forget
-export MOLECULE_GLOB='molecule/*/molecule.yml'
-export ANSIBLE_FORCE_COLOR=0 NO_COLOR=1 PY_COLORS=0
+# in_lane NUMBER SCENARIO: the output is shown when the scenario has ended
+in_lane() {
+    local began=$SECONDS log=$logs/$2.log result=passed
+    export HOME=$HOME/molecule-$1 MOLECULE_HOSTS=molecule-$1
+    mkdir -p "$HOME"
+    forget
+    molecule test --no-shared-state --no-report --scenario-name "$2" >"$log" 2>&1 || result=failed
+    echo "$2" >>"$logs/$result"
+    exec 9>"$logs/shown"
+    flock 9
+    cat "$log"
+    echo "===== $2: $result after $((SECONDS - began)) s ====="
+}
+
+# ended RESULT: the scenarios that ended so
+ended() { if [[ -f $logs/$1 ]]; then sort "$logs/$1"; fi; }
+
+remove_hosts() {
+    for number in 0 1; do
+        MOLECULE_HOSTS=molecule-$number molecule destroy --scenario-name default
+    done
+}
+
+if [[ ${1:-} == --lane ]]; then # from below
+    in_lane "$LANE" "$2"
+    exit
+fi
 if (($#)); then
+    forget
     exec molecule test --scenario-name "$1"
 fi
 
 # molecule test --all would stop at the first scenario that fails; default makes what they share
 molecule create --scenario-name default
-trap 'molecule destroy --scenario-name default' EXIT
-logs=build/logs/molecule
+trap remove_hosts EXIT
 rm -rf "$logs"
 mkdir -p "$logs"
-failed=()
-passed=0
-for file in molecule/*/molecule.yml; do
-    scenario=$(basename "$(dirname "$file")")
-    [[ $scenario == default ]] && continue
-    forget
-    if molecule test --no-shared-state --no-report --scenario-name "$scenario" 2>&1 | tee "$logs/$scenario.log"; then
-        passed=$((passed + 1))
-    else
-        failed+=("$scenario")
-    fi
-done
-for scenario in "${failed[@]}"; do
+find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -not -path '*/default/*' -printf '%h\n' | sort | sed 's,.*/,,' |
+    xargs --max-args=1 --max-procs=2 --process-slot-var=LANE "${BASH_SOURCE[0]}" --lane
+for scenario in $(ended failed); do
     echo "why $scenario failed:"
     grep -E '^E   |^FAILED|^fatal: |^\[ERROR\]|CRITICAL' "$logs/$scenario.log" | tail -n 12 || tail -n 12 "$logs/$scenario.log"
 done
-echo "$passed passed, ${#failed[@]} failed ${failed[*]}"
+mapfile -t passed < <(ended passed)
+mapfile -t failed < <(ended failed)
+echo "${#passed[@]} passed, ${#failed[@]} failed ${failed[*]}"
 ((${#failed[@]} == 0))

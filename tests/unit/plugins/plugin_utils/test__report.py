@@ -241,6 +241,15 @@ def test_a_database_that_was_not_replaced_lost_nothing(facts: dict[str, t.Any]) 
     assert lines(text, "Would have been lost")
 
 
+def test_rows_that_came_after_the_comparison_are_not_said_to_be_saved(facts: dict[str, t.Any]) -> None:
+    facts["plan"]["database"] = {"backup": {"id": "b1", "started": "2025-11-22T02:00:00Z"}, "tables": []}
+    facts["steps"].update(RESTORE)
+    assert not lines(_report.markdown(_report.compose(facts, NOW)), "Rows written from then")
+    facts["steps"]["count loss"] = {**RESTORE["count loss"], **step("14:19.000")}
+    text = _report.markdown(_report.compose(facts, NOW))
+    assert lines(text, "was at 2025-11-22T03:14:19.000Z. Rows written from then until the site was closed are only in `chom__kept_1`.")
+
+
 def test_an_undo_says_that_the_database_is_back(facts: dict[str, t.Any]) -> None:
     facts["steps"]["return database"] = step("14:25.000")
     text = _report.markdown(_report.compose(facts, NOW))
