@@ -104,6 +104,15 @@ def never_half(site: Site, seen: Seen) -> bool:
     return site.closed() if seen["down"] else site.healthy(version_of(seen))
 
 
+def closing_told(seen: Seen, reports: t.Mapping[str, t.Mapping[str, t.Any]]) -> bool:
+    """Where a journal says that its run closed the site and opened it again, the report of that run says for how long."""
+    for run, text in seen["journals"].items():
+        done = [entry["step"] for entry in _entries(text) if entry["event"] == "result" and entry.get("changed") and not entry["failed"]]
+        if run in reports and {"laravel_maintenance down", "laravel_maintenance up"} <= set(done) and not reports[run]["closed_seconds"]:
+            return False
+    return True
+
+
 def as_claimed(seen: Seen) -> bool:
     """Whether what is checked out is what the record of the last run says."""
     last = last_run(seen)

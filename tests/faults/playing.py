@@ -60,6 +60,10 @@ class Controller:
         for socket in (self.folder / "cp").iterdir():
             subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "host"], capture_output=True, check=False, timeout=10)
 
+    def reports(self) -> dict[str, dict[str, t.Any]]:
+        """What was reported here, by the run that it is about."""
+        return {path.parent.name: json.loads(path.read_text()) for path in self.folder.glob("reports/*/*/report.json")}
+
     def written(self) -> str:
         """Everything that was said, reported and left behind here."""
         files = [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".zip"]

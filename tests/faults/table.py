@@ -48,6 +48,7 @@ _MEANING = {
     "jobs_kept": "waiting jobs and sessions are as they were (a power failure takes from Redis what it had not saved)",
     "workers_exact": "exactly the workers run that ran before; one that was off stays off",
     "version_as_claimed": "the checkout is what `last_run.json` claims, without changes",
+    "closing_told": "where a journal says that its run closed the site and opened it again, the report says for how long",
     "lock_free": "nobody holds the lock, no worker waits to be started",
     "journal_intact": "the chain of every journal, computed anew, is whole",
     "no_secret": "no password and no key in logs, journals, reports, arguments of processes, temporary files",

@@ -256,6 +256,7 @@ class Trial:
             "jobs_kept": self._fault.forgets or invariants.jobs_kept(self._before, after),
             "workers_exact": invariants.workers_exact(seen, off),
             "version_as_claimed": invariants.as_claimed(seen) and not seen["changed"],
+            "closing_told": invariants.closing_told(seen, self._controller.reports()),
             "lock_free": seen["lock"] is None and seen["waiting"] is None,
             "journal_intact": (bool(seen["journals"]) or not seen["last_run"]) and not problems,  # no run, no journal
             "visitors_spared": self._fault.lasts or invariants.visitors_spared(in_time),

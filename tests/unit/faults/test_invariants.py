@@ -102,6 +102,28 @@ def test_unfinished(changes: dict[str, t.Any], expected: bool) -> None:
     assert invariants.unfinished(seen(**changes)) is expected
 
 
+def step(name: str, **more: t.Any) -> dict[str, t.Any]:
+    return {"event": "result", "step": f"laravel_maintenance {name}", "changed": True, "failed": False, **more}
+
+
+@pytest.mark.parametrize(
+    ("steps", "closed_seconds", "told"),
+    [
+        ((step("down"), step("up")), 2.5, True),
+        ((step("down"), step("up")), None, False),
+        ((step("down"), step("up", failed=True)), None, True),
+        ((step("down", changed=False), step("up")), None, True),
+        ((), None, True),
+    ],
+)
+def test_a_report_says_how_long_its_run_closed_the_site(
+    steps: tuple[dict[str, t.Any], ...], closed_seconds: float | None, told: bool
+) -> None:
+    found = seen(journals={"r1": journal({"event": "opened"}, *steps)})
+    assert invariants.closing_told(found, {"r1": {"closed_seconds": closed_seconds}}) is told
+    assert invariants.closing_told(found, {"r0": {"closed_seconds": None}})
+
+
 @pytest.mark.parametrize(
     ("rc", "changes", "outcome", "true"),
     [
