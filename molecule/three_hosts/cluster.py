@@ -17,7 +17,7 @@ import typing as t
 import yaml
 
 from ansible_collections.lastgood.rollback.molecule.shared.cases import HOSTS
-from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import INVENTORY, RECORDS, ROOT, Machine
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import INVENTORY, RECORDS, ROOT, Machine, approval_in
 
 FOLDER = RECORDS / "three_hosts"
 WITH_WORKERS, WITHOUT, DATABASE = (Machine(f"{HOSTS}-{name}") for name in ("web1", "web2", "db1"))
@@ -31,7 +31,9 @@ printf '[mysqld]\nbind-address = 0.0.0.0\n' > /etc/mysql/mariadb.conf.d/99-open.
 sed -i 's/^bind .*/bind 0.0.0.0/; s/^protected-mode .*/protected-mode no/' /etc/redis/redis.conf
 systemctl restart mariadb redis-server
 mariadb -e "CREATE USER chom@'%' IDENTIFIED BY '$password'; GRANT ALL ON chom.* TO chom@'%'"
+mariadb -e "CREATE USER keeper@'%' IDENTIFIED BY 'kept-0815'; GRANT ALL ON *.* TO keeper@'%' WITH GRANT OPTION"
 """
+ADMINISTRATOR = {"user": "keeper", "password": "kept-0815"}
 USE_IT = r"""
 systemctl stop 'chom-queue-*.service' mariadb redis-server
 systemctl mask --quiet mariadb redis-server
@@ -51,14 +53,21 @@ class Act:
     playbook: str
     extra: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     before: t.Mapping[str, str] = dataclasses.field(default_factory=dict)  # by the end of a host's name: typed there as root
+    limit: tuple[str, ...] = tuple(machine.name for machine in WEB)
+    approved_in: str = ""  # an earlier act, which printed how to agree to what this one does
     release: str | None = None  # deployed on both web servers before
 
 
 BREAK = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=broken/ /var/www/chom/.env"
 REPAIR = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
 DOWN = {"target": "v1.2.3", "migrations": "down", "watch_seconds": 0}
+DATA: dict[str, t.Any] = {"label": "faults", "watch_seconds": 0}
 ACTS = (
     Act("together", "standard_rollback", DOWN, release="migration"),
+    Act("backed_up", "../tests/faults/backup", limit=(WITH_WORKERS.name,)),
+    Act("asked", "database_rollback", DATA, {"db1": "mariadb chom -e 'DELETE FROM sites WHERE id <= 100'"}),
+    Act("data_restored", "database_rollback", DATA, approved_in="asked"),
+    Act("data_returned", "undo"),
     Act(
         "disagree",
         "emergency_rollback",
@@ -102,6 +111,7 @@ def inventory() -> dict[str, t.Any]:
     for machine in WEB:
         profile = json.loads(json.dumps(below))
         profile["services"]["required"] = NEEDED
+        profile["database"]["administrator"] = ADMINISTRATOR
         profile["health"]["deadline"] = 10
         for probe in profile["health"]["probes"]:
             if probe["type"] == "units":
@@ -128,6 +138,14 @@ def seen(machine: Machine) -> dict[str, t.Any]:
     }
 
 
+def data() -> dict[str, t.Any]:
+    """What the one database has, and the databases beside it."""
+    return {
+        "sites": int(DATABASE.type("mariadb -N chom -e 'SELECT COUNT(*) FROM sites'")),
+        "databases": DATABASE.type("mariadb -N -e \"SHOW DATABASES LIKE 'chom%'\"").split(),
+    }
+
+
 def migrations() -> list[str]:
     return DATABASE.type("mariadb -N chom -e 'SELECT migration FROM migrations ORDER BY 1'").split()
 
@@ -137,16 +155,17 @@ def play(act: Act) -> None:
         machine.chomhost("deploy", machine.name, str(act.release))
         if machine is WITHOUT:
             machine.type(NO_WORKERS)  # a deployment starts them
-    for machine in WEB:
+    for machine in (*WEB, DATABASE):
         line = act.before.get(machine.name.rpartition("-")[2])
         if line:
             machine.type(line)
-    before = {"hosts": {machine.name: seen(machine) for machine in WEB}, "migrations": migrations()}
+    before = {"hosts": {machine.name: seen(machine) for machine in WEB}, "migrations": migrations(), "data": data()}
     (FOLDER / "inventory.yml").write_text(yaml.safe_dump(inventory()))
     reports = FOLDER / f"reports-{act.name}"
     extra = {**act.extra, "report_directory": str(reports)}
-    limit = ",".join(machine.name for machine in WEB)
-    inventories = ["-i", str(INVENTORY), "-i", str(FOLDER / "inventory.yml"), "-l", limit]
+    if act.approved_in:
+        extra["approve"] = approval_in(FOLDER / f"{act.approved_in}.json")
+    inventories = ["-i", str(INVENTORY), "-i", str(FOLDER / "inventory.yml"), "-l", ",".join(act.limit)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))}
     with tempfile.TemporaryDirectory() as scratch:
         environment.update(ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_SSH_CONTROL_PATH_DIR=scratch)
@@ -154,7 +173,7 @@ def play(act: Act) -> None:
             ["ansible-playbook", *inventories, f"playbooks/{act.playbook}.yml", "-e", json.dumps(extra)],
             cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
-    after = {"hosts": {machine.name: seen(machine) for machine in WEB}, "migrations": migrations()}
+    after = {"hosts": {machine.name: seen(machine) for machine in WEB}, "migrations": migrations(), "data": data()}
     report = [json.loads(path.read_text()) for path in sorted(reports.rglob("report.json"))]
     record = {"rc": done.returncode, "output": done.stdout + done.stderr, "before": before, "after": after, "reports": report}
     (FOLDER / f"{act.name}.json").write_text(json.dumps(record))

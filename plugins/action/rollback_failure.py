@@ -42,7 +42,8 @@ class ActionModule(ActionBase):
             found = {host: _steps(wanted, known) for host, known in others.items()}
             if found:
                 verdict = together(verdict, {host: judge(each, plan["target"], before, undo=undo) for host, each in found.items()})
-            again = plan.get("command", "")
+            restorer = others.get(plan.get("restored_by") or "", {})
+            again = plan.get("command") or restorer.get("preflight_plan", {}).get("command", "")
             commands = next_commands(verdict, wanted["playbook"], plan["target"], before, _decisions(plan), again)
         own = result.get("next_command")
         failure = {

@@ -56,6 +56,11 @@ class Request:
     details: bool = False  # whether problems are part of the plan, instead of a refusal
     database: dict[str, t.Any] | None = None  # which backup to go back to; without it the database stays as it is
 
+    @property
+    def restored_by(self) -> str:
+        """The host of the application that restores the database for all, when that is another one."""
+        return (self.database or {}).get("restored_by") or ""
+
 
 @dataclass
 class Findings:
@@ -103,16 +108,16 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     findings = Findings()
     recorded = snapshot_of(folder, commit) if request.severity == "full_system" or application["layout"] == "releases" else None
     database, point = None, recorded if request.severity == "full_system" else None
-    if request.database is not None:
+    if request.database is not None and not request.restored_by:
         names = _names_of_version(repository, running.commit, running.commit)
         database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup"), read_ledger(folder.root)))
     migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
-    closes = _closes(runner, application, migrations, database)
+    closes = _closes(runner, application, migrations, request)
     obstacles = functools.partial(
         layout.refuse_obstacles, switch, request.local_changes, (recorded or {}).get("lock_files", {}), closes=closes
     )
-    units = _check_host(runner, request, layout, switch, obstacles, findings) if switch.needed or pending or database else {}
+    units = _check_host(runner, request, layout, switch, obstacles, findings) if switch.needed or pending or request.database else {}
     if not request.details:
         findings.refuse()
     plan = {
@@ -123,9 +128,10 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "reason": choice.reason,
         "to_commit": commit,
         "from_commit": running.commit,
-        "nothing_to_do": not (switch.needed or pending or findings.problems or database or (migrations and migrations["down"])),
+        "nothing_to_do": not (switch.needed or pending or findings.problems or request.database or (migrations and migrations["down"])),
         "pending": pending,
         "database": database,
+        "restored_by": request.restored_by,
         "restore_point": point["id"] if point else None,
         "migrations": migrations,
         "local_changes": request.local_changes,
@@ -143,6 +149,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         covers["database"] = {"backup": database["backup"]["id"], "sha256": database["backup"]["sha256"], "tables": database["tables"]}
         plan["approval"] = digest_of({name: covers[name] for name in _TAKEN_AWAY})
         plan["command"] = _command(request, plan)
+    if request.database:
         plan["code"] = {name: (last or {}).get(name) for name in _OF_CODE} if last and request.severity == "database" else {}
     return {**plan, "covers": covers, "digest": digest_of(covers)}
 
@@ -192,6 +199,8 @@ def _migrations(
     findings: Findings,
 ) -> dict[str, t.Any] | None:
     """What is between the schema that there will be and the target's."""
+    if request.restored_by:
+        return {"unknown_to_target": [], "not_applied": [], "decision": request.migrations, "down": [], "up": []}
     if request.database is not None and database is None:  # no backup fits: that is a problem already
         return None
     if database is None or database["tables"]:
@@ -301,12 +310,10 @@ def _in_maintenance(runner: Runner, application: t.Mapping[str, t.Any]) -> bool:
     return runner.run(["test", "-e", down], user=application["user"], check=False).rc == 0
 
 
-def _closes(
-    runner: Runner, application: t.Mapping[str, t.Any], migrations: dict[str, t.Any] | None, database: dict[str, t.Any] | None
-) -> bool:
+def _closes(runner: Runner, application: t.Mapping[str, t.Any], migrations: dict[str, t.Any] | None, request: Request) -> bool:
     """Whether users get the maintenance page: a link that is switched in one moment needs none, a schema that changes does."""
     down = bool(migrations and migrations["down"])
-    return application["layout"] == "git" or down or bool(database) or _in_maintenance(runner, application)
+    return application["layout"] == "git" or down or bool(request.database) or _in_maintenance(runner, application)
 
 
 def _schema(runner: Runner, request: Request, repository: Code, switch: Switch) -> tuple[dict[str, t.Any], list[Applied]]:

@@ -126,7 +126,7 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"WARNING: the backup was made while {plan['from_version']}, the version that runs now, was running already"
     if found["taken_after_bad"]:
         bad = found["taken_after_bad"]
-        yield f"WARNING: the backup was begun while {bad['version']} ran, which is bad: {bad['reason'] or 'no reason was given'}"
+        yield f"WARNING: the backup was begun while {bad['version']} ran, which is marked as bad (reason: {bad['reason'] or 'not given'})"
     yield "the database that is replaced is kept beside the restored one until it is released"
     if plan["severity"] == "full_system":
         point = plan["restore_point"]

@@ -23,7 +23,10 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"release: {plan['release_path']}, with packages of its own; users {'get the maintenance page' if plan['closes'] else 'stay on the site'}"
     elif plan["dependencies_change"] or plan["severity"] != "database":
         yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
-    yield from _migrations(plan["migrations"])
+    if plan["restored_by"]:
+        yield f"database: {plan['restored_by']} restores it for all hosts, and takes care of its migrations"
+    else:
+        yield from _migrations(plan["migrations"])
     if plan["database"]:
         from . import _plan_database  # only where it is used: an emergency does not wait for it
 

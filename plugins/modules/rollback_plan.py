@@ -85,6 +85,11 @@ options:
         type: list
         elements: str
         default: []
+      restored_by:
+        description:
+          - The host of the application that restores the database for all, when it is another one than this.
+          - Then nothing about the backup is planned here. The site is closed, and the caches are built anew.
+        type: str
   plan:
     description:
       - The digest of a plan that was made with O(details=true) on this host, or at least its first 12 characters.
@@ -152,6 +157,11 @@ migrations:
       description: Migrations that will go down, in that order.
       type: list
       elements: str
+restored_by:
+  description: The host that restores the database, when it is another one than this.
+  returned: success
+  type: str
+  sample: ""
 database:
   description: The backup that the database goes back to, with C(tables) when only some do; null when it stays as it is.
   returned: success
@@ -276,6 +286,7 @@ _DATABASE: dict[str, t.Any] = {
     "version": {"type": "str"},
     "label": {"type": "str"},
     "tables": {"type": "list", "elements": "str", "default": []},
+    "restored_by": {"type": "str"},
 }
 _ONLY_IN_DETAIL = ("covers", "refusals")
 

@@ -235,7 +235,8 @@ def _data(report: t.Mapping[str, t.Any]) -> str:
     elif report["migrations_failed"]:
         lines.append("- Migrations were being changed when that failed. Compare the schema with what the code expects.")
     else:
-        lines.append("- The database was not changed by this run: no row was replaced or removed.")
+        by = "from this host, see the reports of the others" if report["each_host"] else "by this run"
+        lines.append(f"- The database was not changed {by}: no row was replaced or removed.")
     lines.append("- Queues and sessions in Redis were not touched.")
     return "\n".join(lines)
 

@@ -37,6 +37,17 @@ def outcomes(act: str) -> list[list[str]]:
     return [[entry["outcome"] for entry in report["each_host"]] for report in record(act)["reports"]]
 
 
+def untouched_hosts(act: str) -> bool:
+    """But for what a run that was refused writes down about itself."""
+    found = record(act)
+    told = ("last_run",)
+    each = [
+        [{name: fact for name, fact in host.items() if name not in told} for host in found[when]["hosts"].values()]
+        for when in ("before", "after")
+    ]
+    return each[0] == each[1]
+
+
 def untouched(act: str) -> bool:
     found = record(act)
     return bool(found["before"] == found["after"])
@@ -56,14 +67,36 @@ def test_both_go_back_and_the_database_is_touched_once() -> None:
     assert found["output"].count("Take down the migrations") == 1
 
 
+@requirement("G-13", "CHOM-6.2-09")
+def test_the_database_goes_back_once_and_all_hosts_wait_for_it() -> None:
+    asked, found = record("asked"), record("data_restored")
+    assert asked["rc"] == 2, asked["output"]
+    assert untouched_hosts("asked")
+    assert found["rc"] == 0, found["output"]
+    assert (asked["before"]["data"]["sites"], found["after"]["data"]["sites"]) == (19900, 20000)
+    assert found["output"].count("Make the restored database the live one") == 1
+    assert all(report["closed_seconds"] for report in found["reports"])
+    assert outcomes("data_restored") == [["rolled_back"] * 2] * 2
+
+
+@requirement("G-13")
+def test_an_undo_closes_all_hosts_while_the_one_database_goes_back() -> None:
+    found = record("data_returned")
+    assert found["rc"] == 0, found["output"]
+    assert found["after"]["data"]["sites"] == 19900
+    assert found["output"].count("Make the database that was replaced the live one again") == 1
+    assert all(report["closed_seconds"] for report in found["reports"])
+    assert [line.partition(":")[0] for line in last_lines("data_returned")] == ["UNDONE"] * 2
+
+
 def test_workers_run_only_where_they_ran() -> None:
-    for act in ("together", "repaired", "undone"):
+    for act in ("together", "data_restored", "data_returned", "repaired", "undone"):
         assert after(act, "workers") == [5, 0], act
 
 
 @requirement("G-01")
 def test_the_lock_is_free_afterwards_everywhere() -> None:
-    for act in ("together", "disagree", "unreachable", "one_fails", "repaired", "undone"):
+    for act in ("together", "asked", "data_restored", "data_returned", "disagree", "unreachable", "one_fails", "repaired", "undone"):
         assert after(act, "locked") == [False, False], act
 
 

@@ -98,6 +98,16 @@ def test_a_host_on_which_nothing_failed_says_where_it_did(act: t.Any, args: dict
     assert "since web2 cannot go back by itself" in failure["state"]
 
 
+def test_to_try_again_takes_the_backup_that_another_host_chose(act: t.Any, args: dict[str, t.Any]) -> None:
+    args.update(task="", result={}, variables=VARIABLES, playbook="database_rollback")
+    args["steps"].update({"migrate down": {}, "switch code": {}})
+    args["plan"].update(restored_by="web2", command="")
+    command = "ansible-playbook playbooks/database_rollback.yml -e backup=b1"
+    known = {"ansible_failed_task": {"name": "x"}, "ansible_failed_result": {}, "preflight_plan": {"command": command}}
+    failure = act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]
+    assert f"{command}   # try again" in failure["next"]
+
+
 def test_a_host_that_is_gone_is_not_taken_for_one_that_is_fine(act: t.Any, args: dict[str, t.Any]) -> None:
     args.update(task="", result={}, variables=VARIABLES)
     args["steps"].update({"migrate down": {}, "switch code": {}})

@@ -167,7 +167,7 @@ def test_the_plan_says_which_data_come_back() -> None:
         "the tables users from the backup b1",
         "WARNING: the backup was made while v1.2.4",
         "applied after the restore: m3",
-        "which is bad: loses orders",
+        "which is marked as bad (reason: loses orders)",
         "in the restore point p1",
         "is kept",
     ):

@@ -32,6 +32,7 @@ def plan() -> dict[str, t.Any]:
         "pending": ["run r1 ended as held"],
         "digest": "d" * 64,
         "database": None,
+        "restored_by": "",
     }
 
 

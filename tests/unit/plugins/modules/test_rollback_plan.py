@@ -558,6 +558,18 @@ def test_without_a_backup_that_was_named_nothing_begins(host: Host, plan: Plan) 
     refused(database_rollback(plan, database={"backup": "b9"}), "No backup fits backup b9")
 
 
+@requirement("G-13")
+def test_a_host_whose_neighbour_restores_the_database_needs_no_backup(host: Host, plan: Plan) -> None:
+    host.database = (1, "", "ERROR 1049 (42000): Unknown database 'chom'")
+    result = database_rollback(plan, database={"backup": "b1", "restored_by": "web1"})
+    assert not result.get("failed"), result
+    assert (result["restored_by"], result["database"]) == ("web1", None)
+    assert not result["nothing_to_do"]
+    assert result["closes"]
+    assert result["migrations"]["down"] == []
+    assert "database: web1 restores it for all hosts" in result["lastgood_text"]
+
+
 @requirement("CHOM-6.2-13", "CHOM-6.2-14")
 def test_a_backup_with_an_older_schema_needs_a_decision(host: Host, plan: Plan) -> None:
     backed_up(host, migrations=sorted(host.migrations)[:-1])
