@@ -1,0 +1,103 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to lastgood.rollback: may change without notice.
+
+# A release is asked through PHP-FPM before users get it.
+
+from __future__ import annotations
+
+import os
+import typing as t
+import urllib.parse
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ._clock import Clock, Countdown
+from ._errors import RollbackError
+from ._fastcgi import Entry, exchange_with
+from ._probes import Answer, Outcome, answer, until_good
+from ._probes_options import Surroundings, build, check, writes
+from ._probes_spec import PROBE
+
+if t.TYPE_CHECKING:
+    from ._command import Runner
+    from ._probes import Probe, Together
+
+Options = t.Mapping[str, t.Any]
+
+
+def run(runner: Runner, options: Options, clock: Clock) -> tuple[Outcome | None, list[str]]:
+    """What the release answered, and the names of the probes that cannot be asked this way; no outcome where none is left."""
+    public = os.path.normpath(os.path.join(options["path"], options["public"]))
+    probes = _checked(options["probes"])
+    asked = _askable(runner, probes, public, options["user"])
+    names = {probe["name"] for probe in asked}
+    others = [probe["name"] for probe in probes if probe["name"] not in names]
+    if not any(probe["required"] for probe in asked):
+        return None, others
+    around = Surroundings(
+        runner,
+        clock,
+        base_url=options["base_url"],
+        timeout=options["timeout"],
+        entry=Entry(exchange_with(runner, options["address"], options["user"]), public),
+    )
+    limits = {name: options[name] for name in ("deadline", "interval")}
+    return until_good(build(asked, around), **limits, clock=clock, together=_in_turn(clock)), others
+
+
+def _checked(probes: t.Sequence[Options]) -> list[Options]:
+    """The probes with their defaults; a mistake in one of them is named."""
+    found = ArgumentSpecValidator({"probes": {"type": "list", "elements": "dict", **PROBE}}).validate({"probes": list(probes)})
+    if found.error_messages:
+        raise RollbackError(f"The probes are not valid: {'; '.join(found.error_messages)}.")
+    check(found.validated_parameters["probes"])
+    return t.cast("list[Options]", found.validated_parameters["probes"])
+
+
+def _askable(runner: Runner, probes: t.Sequence[Options], public: str, user: str | None) -> list[Options]:
+    """Pages of the application that are only read; what lies in the public folder is served without PHP."""
+    pages = [probe for probe in probes if probe["type"] == "http" and probe.get("path") and not probe.get("url") and not writes(probe)]
+    places = {probe["name"]: f"{public}{urllib.parse.urlsplit(probe['path']).path}" for probe in pages}
+    files = (
+        runner.run(["find", *places.values(), "-maxdepth", "0", "-type", "f"], user=user, check=False).stdout.splitlines() if places else []
+    )
+    return [_once(probe) for probe in pages if places[probe["name"]] not in files]
+
+
+def _once(probe: Options) -> Options:
+    return {**probe, "successes": None, "samples": None}
+
+
+def _in_turn(clock: Clock) -> Together:
+    """One question after the other: the first has PHP compile the release, and users are to be served meanwhile."""
+
+    def ask(probes: t.Sequence[Probe], seconds: float) -> list[Answer]:
+        time = Countdown(clock, seconds)
+        return [answer(probe, time.remaining) if time.remaining or not number else _LATE for number, probe in enumerate(probes)]
+
+    return ask
+
+
+_LATE = Answer("not asked: the time was over")
+
+
+def judge(outcome: Outcome | None, options: Options) -> str | None:
+    """What to say when the release could not be asked and that is to be accepted; raises for one that is not good."""
+    if outcome is not None and outcome.passed:
+        return None
+    if outcome is None:
+        return "None of the probes can be asked through PHP-FPM."
+    answered = any("status" in tally.values for tally in outcome.tallies)
+    why = "; ".join(f"{tally.probe.name}: {tally.blame}" for tally in outcome.culprits)
+    if not answered and options["unanswered"] == "accepted":
+        return f"PHP-FPM said nothing about {options['path']} ({why})."
+    said = f"is not good ({why})" if answered else f"could not be asked ({why})"
+    raise RollbackError(
+        f"The release in {options['path']} was asked through PHP-FPM before users get it, and {said}.",
+        state="Nothing was switched.",
+        next_command=f"ls {os.path.dirname(options['path'])}, then run again with another release: -e target=<release>",
+        facts={"answered": answered, "probes": [tally.as_result() for tally in outcome.tallies]},
+    )
