@@ -14,7 +14,6 @@ import urllib.parse
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ._clock import Clock, Countdown
 from ._errors import RollbackError
 from ._fastcgi import Entry, exchange_with
 from ._probes import Answer, Outcome, answer, until_good
@@ -22,8 +21,9 @@ from ._probes_options import Surroundings, build, check, writes
 from ._probes_spec import PROBE
 
 if t.TYPE_CHECKING:
+    from ._clock import Clock
     from ._command import Runner
-    from ._probes import Probe, Together
+    from ._probes import Probe
 
 Options = t.Mapping[str, t.Any]
 
@@ -45,7 +45,7 @@ def run(runner: Runner, options: Options, clock: Clock) -> tuple[Outcome | None,
         entry=Entry(exchange_with(runner, options["address"], options["user"]), public),
     )
     limits = {name: options[name] for name in ("deadline", "interval")}
-    return until_good(build(asked, around), **limits, clock=clock, together=_in_turn(clock)), others
+    return until_good(build(asked, around), **limits, clock=clock, together=_in_turn), others
 
 
 def _checked(probes: t.Sequence[Options]) -> list[Options]:
@@ -71,17 +71,19 @@ def _once(probe: Options) -> Options:
     return {**probe, "successes": None, "samples": None}
 
 
-def _in_turn(clock: Clock) -> Together:
-    """One question after the other: the first has PHP compile the release, and users are to be served meanwhile."""
+def _in_turn(probes: t.Sequence[Probe], seconds: float) -> list[Answer]:
+    """One question after the other: the first has PHP compile the release, and users are to be served meanwhile.
 
-    def ask(probes: t.Sequence[Probe], seconds: float) -> list[Answer]:
-        time = Countdown(clock, seconds)
-        return [answer(probe, time.remaining) if time.remaining or not number else _LATE for number, probe in enumerate(probes)]
+    Where one got no answer at all the others would get none, too.
+    """
+    answers: list[Answer] = []
+    for probe in probes:
+        silent = answers and "status" not in answers[-1].values
+        answers.append(_NOT_ASKED if silent else answer(probe, seconds))
+    return answers
 
-    return ask
 
-
-_LATE = Answer("not asked: the time was over")
+_NOT_ASKED = Answer("not asked, since there was no answer before")
 
 
 def judge(outcome: Outcome | None, options: Options) -> str | None:
@@ -94,10 +96,12 @@ def judge(outcome: Outcome | None, options: Options) -> str | None:
     why = "; ".join(f"{tally.probe.name}: {tally.blame}" for tally in outcome.culprits)
     if not answered and options["unanswered"] == "accepted":
         return f"PHP-FPM said nothing about {options['path']} ({why})."
+    as_user = f"sudo -u {options['user']} " if options["user"] else ""
     said = f"is not good ({why})" if answered else f"could not be asked ({why})"
     raise RollbackError(
         f"The release in {options['path']} was asked through PHP-FPM before users get it, and {said}.",
         state="Nothing was switched.",
-        next_command=f"ls {os.path.dirname(options['path'])}, then run again with another release: -e target=<release>",
+        next_command=f"{as_user}ls {os.path.dirname(options['path'])}, then run again with another release: -e target=<release>; or with "
+        "-e trial=false, to have it judged when users have got it",
         facts={"answered": answered, "probes": [tally.as_result() for tally in outcome.tallies]},
     )

@@ -64,7 +64,7 @@ options:
   deadline:
     description: Seconds after which no further round begins.
     type: float
-    default: 5
+    default: 10
   unanswered:
     description:
       - Whether the module fails when PHP-FPM says nothing at all, because it does not run or has no process to spare. That says nothing
@@ -141,7 +141,7 @@ def main() -> None:
             "probes": {"type": "list", "elements": "dict", "required": True},
             "timeout": {"type": "float", "default": 5},
             "interval": {"type": "float", "default": 0.2},
-            "deadline": {"type": "float", "default": 5},
+            "deadline": {"type": "float", "default": 10},
             "unanswered": {"type": "str", "choices": ["refused", "accepted"], "default": "refused"},
         },
         supports_check_mode=True,
