@@ -91,7 +91,7 @@ def judge(outcome: Outcome | None, options: Options) -> str | None:
     if outcome is not None and outcome.passed:
         return None
     if outcome is None:
-        return "None of the probes can be asked through PHP-FPM."
+        raise RollbackError("None of the probes can be asked through PHP-FPM, and nothing can be learned from asking nothing.")
     answered = any("status" in tally.values for tally in outcome.tallies)
     why = "; ".join(f"{tally.probe.name}: {tally.blame}" for tally in outcome.culprits)
     if not answered and options["unanswered"] == "accepted":

@@ -24,6 +24,8 @@ requirement = pytest.mark.requirement
 
 
 def version(rehearsed: Rehearsed) -> str:
+    if rehearsed.run.expected == "aborted":  # the code stays as it was left
+        return next(tag for tag in rehearsed.record.before["checkout"]["tags"] if tag in (TARGET, "v1.2.4"))
     return TARGET if rehearsed.run.expected == "resumed" else "v1.2.4"
 
 
