@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import typing as t
 import urllib.parse
+from dataclasses import replace
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -45,7 +47,7 @@ def run(runner: Runner, options: Options, clock: Clock) -> tuple[Outcome | None,
         entry=Entry(exchange_with(runner, options["address"], options["user"]), public),
     )
     limits = {name: options[name] for name in ("deadline", "interval")}
-    return until_good(build(asked, around), **limits, clock=clock, together=_in_turn), others
+    return until_good(build(asked, around), **limits, clock=clock, together=_InTurn()), others
 
 
 def _checked(probes: t.Sequence[Options]) -> list[Options]:
@@ -71,18 +73,31 @@ def _once(probe: Options) -> Options:
     return {**probe, "successes": None, "samples": None}
 
 
-def _in_turn(probes: t.Sequence[Probe], seconds: float) -> list[Answer]:
+class _InTurn:
     """One question after the other: the first has PHP compile the release, and users are to be served meanwhile.
 
-    Where one got no answer at all the others would get none, too.
+    Where one got no answer at all the others would get none, too. What was answered badly again and again stays bad.
     """
-    answers: list[Answer] = []
-    for probe in probes:
-        silent = answers and "status" not in answers[-1].values
-        answers.append(_NOT_ASKED if silent else answer(probe, seconds))
-    return answers
+
+    def __init__(self) -> None:
+        self._bad: collections.Counter[str] = collections.Counter()
+
+    def __call__(self, probes: t.Sequence[Probe], seconds: float) -> list[Answer]:
+        answers: list[Answer] = []
+        for probe in probes:
+            silent = answers and "status" not in answers[-1].values
+            answers.append(_NOT_ASKED if silent else self._ask(probe, seconds))
+        return answers
+
+    def _ask(self, probe: Probe, seconds: float) -> Answer:
+        found = answer(probe, seconds)
+        if found.error is None or "status" not in found.values:
+            return found
+        self._bad[probe.name] += 1
+        return replace(found, final=self._bad[probe.name] == _CHANCES)
 
 
+_CHANCES = 3
 _NOT_ASKED = Answer("not asked, since there was no answer before")
 
 

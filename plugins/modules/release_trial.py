@@ -56,15 +56,17 @@ options:
   timeout:
     description: Seconds that one question may take.
     type: float
-    default: 5
+    default: 10
   interval:
     description: Seconds from the beginning of a round of questions to that of the next.
     type: float
     default: 0.2
   deadline:
-    description: Seconds after which no further round begins.
+    description:
+      - Seconds after which no further round begins.
+      - A probe that was answered badly three times ends it before.
     type: float
-    default: 10
+    default: 30
   unanswered:
     description:
       - Whether the module fails when PHP-FPM says nothing at all, because it does not run or has no process to spare. That says nothing
@@ -139,9 +141,9 @@ def main() -> None:
             "user": {"type": "str"},
             "base_url": {"type": "str", "required": True},
             "probes": {"type": "list", "elements": "dict", "required": True},
-            "timeout": {"type": "float", "default": 5},
+            "timeout": {"type": "float", "default": 10},
             "interval": {"type": "float", "default": 0.2},
-            "deadline": {"type": "float", "default": 10},
+            "deadline": {"type": "float", "default": 30},
             "unanswered": {"type": "str", "choices": ["refused", "accepted"], "default": "refused"},
         },
         supports_check_mode=True,

@@ -76,6 +76,19 @@ def test_refuses_a_release_that_does_not_answer_well(trial: Trial, fpm: FakeFpm,
     assert f"ls {release.parent}, then run again with another release: -e target=<release>" in result["next_command"]
 
 
+def test_what_is_answered_badly_again_and_again_is_not_waited_for(trial: Trial, fpm: FakeFpm) -> None:
+    fpm.answering = lambda _asked: Reply(status=500, headers={"X-App-Version": "1.2.0"})
+    result = trial(page(), deadline=60)
+    assert result["failed"]
+    assert result["probes"][0]["attempts"] == 3
+
+
+def test_an_answer_may_be_bad_for_a_moment(trial: Trial, fpm: FakeFpm) -> None:
+    statuses = [500, 200, 500]
+    fpm.answering = lambda _asked: Reply(status=statuses.pop() if statuses else 200, headers={"X-App-Version": "1.2.0"})
+    assert not trial(page(), deadline=60).get("failed")
+
+
 def test_the_first_answer_may_be_slow_when_a_later_one_is_not(trial: Trial, fpm: FakeFpm) -> None:
     delays = [0.2]
     fpm.answering = lambda _asked: Reply(headers={"X-App-Version": "1.2.0"}, delay=delays.pop() if delays else 0)
