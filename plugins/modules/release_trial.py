@@ -30,7 +30,7 @@ attributes:
     support: full
 options:
   probes:
-    description: What to ask, in the words of M(lastgood.rollback.health_gate#module).
+    description: What to ask, in the words of M(lastgood.rollback.health_gate).
     type: list
     elements: dict
     required: true
