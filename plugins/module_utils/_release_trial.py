@@ -107,7 +107,7 @@ def judge(outcome: Outcome | None, options: Options) -> str | None:
         return None
     if outcome is None:
         raise RollbackError("None of the probes can be asked through PHP-FPM, and nothing can be learned from asking nothing.")
-    answered = any("status" in tally.values for tally in outcome.tallies)
+    answered = any("status" in tally.values for tally in outcome.culprits)
     why = "; ".join(f"{tally.probe.name}: {tally.blame}" for tally in outcome.culprits)
     if not answered and options["unanswered"] == "accepted":
         return f"PHP-FPM said nothing about {options['path']} ({why})."

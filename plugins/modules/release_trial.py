@@ -69,8 +69,8 @@ options:
     default: 30
   unanswered:
     description:
-      - Whether the module fails when PHP-FPM says nothing at all, because it does not run or has no process to spare. That says nothing
-        about the release.
+      - Whether the module fails when no answer was bad and some are missing, because PHP-FPM does not run or has no process to spare. That
+        says nothing about the release.
       - With V(accepted) it is a warning then, and RV(answered) is false.
     type: str
     choices: [refused, accepted]
@@ -91,7 +91,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answered:
-  description: Whether PHP-FPM gave any answer.
+  description: Whether PHP-FPM answered. False when what is not good is the lack of an answer.
   returned: always
   type: bool
 probes:

@@ -130,6 +130,14 @@ def test_that_it_says_nothing_can_be_accepted_and_is_said(trial: Trial, fpm: Fak
     assert "It is asked when users have got it." in str(result["warnings"])
 
 
+@pytest.mark.parametrize(("status", "failed"), [(200, False), (500, True)], ids=["no answer was bad", "one was bad"])
+def test_an_answer_that_is_missing_is_not_held_against_a_release_that_else_answers_well(
+    trial: Trial, fpm: FakeFpm, status: int, failed: bool
+) -> None:
+    fpm.answering = lambda asked: b"" if asked["REQUEST_URI"] == "/version" else Reply(status=status)
+    assert trial(page(), unanswered="accepted").get("failed", False) == failed
+
+
 def test_nothing_to_ask_is_no_proof(trial: Trial, fpm: FakeFpm, run_module: t.Any, release: pathlib.Path) -> None:
     units = [{"name": "services", "type": "units", "units": ["nginx"]}]
     result = trial(probes=units)
