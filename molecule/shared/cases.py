@@ -174,6 +174,11 @@ def refused(name: str, *says: str, **more: t.Any) -> Run:
     return Run(name, "refused", says=says, webhook="none", **more)
 
 
+def _never_switched(name: str, target: str, *says: str, playbook: str = "standard_rollback") -> Run:
+    """A release that would fail its users is not switched to."""
+    return refused(name, *says, "was never closed", extra={**STANDARD, "target": target}, playbook=playbook)
+
+
 def recorded(name: str, *says: str, playbook: str = "restore_point", **more: t.Any) -> Run:
     """Something is written down or cleared away; the application is not touched."""
     return Run(name, "recorded", playbook, says=says, webhook="none", **more)
@@ -523,9 +528,17 @@ CASES: dict[str, Case] = {
     ),
     "releases_held": Case(
         (
-            Run(
+            refused(
                 "wrong_setting",
+                "was asked through PHP-FPM before users get it, and is not good",
+                "home page: status 500",
+                "The application still runs v1.2.4 and was never closed",
+                "-e trial=false",
+            ),
+            Run(
+                "wrong_setting_all_the_same",
                 "held",
+                extra={**STANDARD, "trial": False},
                 profile={"health": {"deadline": 15}},
                 says=("HELD IN MAINTENANCE", "home page: status 500", "users get the maintenance page"),
             ),
@@ -538,23 +551,35 @@ CASES: dict[str, Case] = {
     ),
     "releases_gate_undone": Case(
         (
+            _never_switched("crash", "3", "ready: status 500"),
+            _never_switched("crash_in_an_emergency", "3", "ready: status 500", playbook="emergency_rollback"),
+            _never_switched("boot", "4", "cannot boot, so nothing could be cached"),
             Run(
                 "went_back",
                 "went_back",
-                extra={**STANDARD, "target": "3"},
+                extra={**STANDARD, "target": "3", "trial": False},
                 profile={"on_failed_gate": "undo", "health": {"deadline": 5}},
                 says=("home page: status 500", "UNDONE: the rollback of chom on", "is back where it was", "runs v1.2.4 as before"),
             ),
         ),
         "crash",
         layout="releases",
-        setup=("chom-deploy bad/none", STOP_REPORTS),
+        setup=("chom-deploy bad/boot", "chom-deploy bad/none", STOP_REPORTS),
         off=(WORKERS[4],),
     ),
     "releases_killed": Case(
         (
             Run("killed", "cut_off", kill_when_said="Point the link at the target"),
             Run("resumed", "resumed", "resume", {"take_over": "the first one was killed"}, says=("ROLLED BACK: chom",)),
+            Run("undone", "undone", "undo", {}, says=("UNDONE: chom on ", "is open")),
+            Run("killed_when_proven", "cut_off", kill_when_said="prove which version answers"),
+            Run(
+                "aborted_when_proven",
+                "aborted",
+                "abort",
+                {"take_over": "it was killed"},
+                says=("ABORTED", "The application runs v1.2.3 and is open, and the workers that ran run again"),
+            ),
         ),
         "none",
         layout="releases",

@@ -151,6 +151,7 @@ def alive(process: t.Mapping[str, t.Any]) -> bool:
 # The phase that a step belongs to.
 _PHASES = {
     "git_version_switch prepared": "prepare",
+    "release_trial": "prepare",
     "db_backup": "protect",
     "db_restore beside": "restore beside",
     "data_loss": "count loss",

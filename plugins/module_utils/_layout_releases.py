@@ -8,13 +8,12 @@
 
 from __future__ import annotations
 
-import os
-import re
 import typing as t
 
 from ._checkout import Switch, config_keys
 from ._errors import RollbackError
 from ._git import Entry
+from ._nginx_sites import Unclear, concerns, entry_of, sites_of
 from ._release_checks import refuse_broken
 from ._release_switch import named, switch_to
 from ._releases import Releases
@@ -24,8 +23,6 @@ if t.TYPE_CHECKING:
     from ._command import Runner
     from ._git import WorkTree
     from ._ledger import Ledger
-
-_SITES = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d")
 
 
 class Folders:
@@ -81,7 +78,7 @@ class Folders:
         return {
             "switch": switch_to(running, target),
             "release_path": target.path,
-            "concerns": self._concerns(),
+            **self._way_in(),
             "from_version": before,
             "commits": [],
             "files": len(switch.difference.files),
@@ -92,18 +89,17 @@ class Folders:
             "diff": {"before": f"{before}\n", "after": f"{after if switch.needed else before}\n"},
         }
 
-    def _concerns(self) -> list[str]:
-        """nginx sites that name the link to PHP-FPM and not where it leads: FPM then goes on with the code that it knows by that name."""
-        listed = self._runner.run(["grep", "-RlsF", "--", self.code.path, *_SITES], check=False, timeout=10).stdout.splitlines()
-        found = []
-        for site in dict.fromkeys(os.path.realpath(name) for name in listed):
-            text = re.sub(r"#.*", "", self._runner.run(["cat", "--", site], check=False, timeout=10).stdout)
-            if "fastcgi_pass" in text and "$realpath_root" not in text:
-                found.append(
-                    f"{site} gives PHP-FPM $document_root: after a switch old code goes on until FPM is reloaded, which this run does right "
-                    "after it. With $realpath_root in SCRIPT_FILENAME and DOCUMENT_ROOT no request gets a mixture"
-                )
-        return found
+    def _way_in(self) -> dict[str, t.Any]:
+        """How the target can be asked before the switch, and what is not as it should be with the web server."""
+        sites = sites_of(self._runner, self.code.path)
+        found = list(concerns(sites))
+        entry = None
+        if self._application["releases"]["trial"]:
+            try:
+                entry = entry_of(self._runner, sites, self.code.path, self._application)
+            except Unclear as unclear:
+                found.append(f"The target is not asked before users get it, only right after: {unclear}")
+        return {"entry": entry, "concerns": found}
 
     def previous(self, ledger: Ledger, running: WorkTree) -> Choice:
         """Where nobody ever said which version was good: the release that was deployed before, unless something speaks against it."""

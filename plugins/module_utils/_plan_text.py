@@ -20,7 +20,9 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     else:
         yield from _code(plan)
     if "release_path" in plan:
-        yield f"release: {plan['release_path']}, with packages of its own; users {'get the maintenance page' if plan['closes'] else 'stay on the site'}"
+        tried = ", and get it when PHP-FPM has answered well from it" if plan["entry"] else ""
+        users = "get the maintenance page" if plan["closes"] else f"stay on the site{tried}"
+        yield f"release: {plan['release_path']}, with packages of its own; users {users}"
     elif plan["dependencies_change"] or plan["severity"] != "database":
         yield "dependencies: " + ("built beside the live ones" if plan["dependencies_change"] else "already right, nothing to build")
     if plan["restored_by"]:

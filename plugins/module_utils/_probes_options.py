@@ -19,6 +19,7 @@ from ._probes import Ask, Probe
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._fastcgi import Entry
     from ._probes_monitoring import Service
 
 Options = t.Mapping[str, t.Any]
@@ -71,6 +72,7 @@ class Surroundings:
     environment_file: str | None = None
     environment_user: str | None = None
     keep_secret: t.Callable[[str], None] = lambda _secret: None
+    entry: Entry | None = None  # to PHP-FPM, where pages are not asked through the web server
 
     @functools.cached_property
     def settings(self) -> dict[str, str]:
@@ -164,7 +166,7 @@ def _http(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -
     from ._probes_http_client import Route
 
     verify = options.get("verify_tls")
-    route = Route(options.get("connect_to") or around.connect_to, around.verify_tls if verify is None else verify)
+    route = Route(options.get("connect_to") or around.connect_to, around.verify_tls if verify is None else verify, around.entry)
     timeout = options.get("timeout") or around.timeout
     return PageProbe(page_from(options, around.base_url, route, cookie if _uses_bypass(options) else {}, timeout))
 

@@ -72,6 +72,8 @@ APPLICATION: Options = {
             "remote": {"type": "str", "default": "origin"},
             "pattern": {"type": "str", "default": RELEASE_PATTERN},
             "deploy_path": {"type": "str"},
+            "trial": {"type": "bool", "default": True},
+            "fastcgi": {"type": "str"},
         }
     ),
     "composer": _group(

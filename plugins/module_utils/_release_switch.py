@@ -38,7 +38,8 @@ def run(runner: Runner, options: t.Mapping[str, t.Any], *, check_mode: bool) -> 
         target, checks, made = make(runner, releases, running, options, check_mode=check_mode or options["state"] == "resolved")
     else:
         target = planned(releases, prepared, running) if prepared else named(releases, options["target"])
-        checks = refuse_broken(runner, releases, target, running, options["php"], options["lock_files"])
+        # what was looked at a moment ago is not looked at again while users wait
+        checks = [] if prepared else refuse_broken(runner, releases, target, running, options["php"], options["lock_files"])
     moves = running.id != target.id
     before, after = running.called, target.called
     result = {

@@ -40,6 +40,7 @@ _HARMLESS = {
     "laravel_maintenance down",
     "release_switch prepared",
     "release_switch resolved",
+    "release_trial",
     "service_group stopped",
     REOPENED,
 }

@@ -55,7 +55,9 @@ options:
     choices: [resolved, prepared, switched]
     default: switched
   prepared:
-    description: The RV(switch) of an earlier call, or of the plan. It is refused when another release runs or the target is another one by now.
+    description:
+      - The RV(switch) of an earlier call, or of the plan. It is refused when another release runs or the target is another one by now.
+      - What that call checked is not checked again.
     type: dict
     suboptions:
       from_release:
@@ -138,7 +140,7 @@ release_path:
   type: str
   sample: /var/www/shop/releases/41
 checks:
-  description: What about the target was found to be right.
+  description: What about the target was found to be right; nothing with O(prepared).
   returned: success
   type: list
   elements: str

@@ -207,6 +207,13 @@ release_path:
   returned: success and the layout is V(releases)
   type: str
   sample: /var/www/shop/releases/41
+entry:
+  description:
+    - How M(lastgood.rollback.release_trial) asks the target before users get it, by its C(address), C(public) and C(user).
+    - Nothing where that is not known, or not wanted.
+  returned: success and the layout is V(releases)
+  type: dict
+  sample: {address: /run/php/php8.4-fpm.sock, public: public, user: www-data}
 concerns:
   description: What is not as it should be and does not keep the rollback from succeeding; each is a warning, too.
   returned: success and the layout is V(releases)

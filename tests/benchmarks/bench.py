@@ -41,6 +41,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "recording_overhead": recording.recording_overhead,
     "resume_recovery": resuming.resume_recovery,
     "release_failed_requests": releases.release_failed_requests,
+    "release_recovery": releases.release_recovery,
 }
 
 
@@ -48,14 +49,14 @@ def note(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  load {os.getloadavg()[0]:5.2f}  {text}", flush=True)
 
 
-def measure(names: t.Sequence[str], runs: int, *, keep: bool) -> list[Comparison]:
+def measure(names: t.Sequence[str], runs: int, *, name: str, keep: bool) -> list[Comparison]:
     found: list[Comparison] = []
     with tempfile.TemporaryDirectory(prefix="lastgood-bench-") as folder:
-        note(f"{os.cpu_count()} cores, {platform.system()} {platform.release()}; host {HOST} is being made")
-        host = Host(HOST, pathlib.Path(folder))
+        note(f"{os.cpu_count()} cores, {platform.system()} {platform.release()}; host {name} is being made")
+        host = Host(name, pathlib.Path(folder))
         try:
-            for name in names:
-                found += BENCHMARKS[name](host, runs, note)
+            for benchmark in names:
+                found += BENCHMARKS[benchmark](host, runs, note)
         finally:
             if not keep:
                 host.destroy()
@@ -66,10 +67,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="how often each side is measured (default 5)")
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; repeatable")
+    parser.add_argument(
+        "--host", default=HOST, metavar="NAME", help=f"how the host is called (default {HOST}), for a second one on the same machine"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the host running")
     options = parser.parse_args()
     try:
-        found = measure(options.only or list(BENCHMARKS), options.runs, keep=options.keep)
+        found = measure(options.only or list(BENCHMARKS), options.runs, name=options.host, keep=options.keep)
     except BenchmarkError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

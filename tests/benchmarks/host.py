@@ -32,6 +32,7 @@ class Host:
 
     def __init__(self, name: str, folder: pathlib.Path, *, layout: str = "git") -> None:
         self.name = name
+        self.layout = layout
         self._folder = folder
         description = json.loads(self._chomhost("create", "--layout", layout, name))
         self.address: str = description["ip"]
@@ -78,9 +79,24 @@ class Host:
     def expect_good(self) -> None:
         """A number counts only if the rollback it belongs to is complete."""
         self.expect_workers()
+        if self.layout == "releases":
+            self._expect_release()
+            return
         commits = self.root("cd /var/www/chom; runuser -u www-data -- git rev-parse HEAD 'refs/tags/v1.2.3^{commit}'").split()
         if commits[0] != commits[1] or self.root("ls /var/www/chom/storage/framework").split().count("down"):
             raise BenchmarkError("the rollback did not end at v1.2.3 with the site open")
+
+    def _expect_release(self) -> None:
+        if self.running_release() != self.release("v1.2.3") or self.root("ls /var/www/chom/shared/storage/framework").split().count("down"):
+            raise BenchmarkError("the rollback did not end at v1.2.3 with the site open")
+
+    def running_release(self) -> str:
+        return self.root("basename $(readlink /var/www/chom/current)").strip()
+
+    def release(self, version: str) -> str:
+        """The one that was deployed last of those of a version, by the deployment tool's own log."""
+        lines = map(json.loads, self.root("cat /var/www/chom/.dep/releases_log").splitlines())
+        return [str(line["release_name"]) for line in lines if line["target"] == version][-1]
 
     def ssh(self, commands: str) -> float:
         """Run bare commands in the application's folder by a fresh connection; return the seconds that took."""
@@ -97,6 +113,10 @@ class Host:
         """Our side."""
         reports = ["-e", f"report_directory={self._folder}/reports"]
         return [*self._ansible("ansible-playbook"), "-l", self.name, f"playbooks/{name}.yml", *reports, *options]
+
+    def play(self, name: str, *options: str) -> list[str]:
+        """The smallest play that somebody could write."""
+        return [*self._ansible("ansible-playbook"), "-l", self.name, str(HERE / "runbook" / name), *options]
 
     def module(self, name: str, options: t.Mapping[str, t.Any]) -> list[str]:
         """One of our modules on its own."""

@@ -23,6 +23,7 @@ class Seen:
 
     without_answer: float
     until_recovered: float
+    in_all: float
 
 
 def observe(host: Host, argv: t.Sequence[str], environment: t.Mapping[str, str] | None = None) -> Seen:
@@ -31,13 +32,14 @@ def observe(host: Host, argv: t.Sequence[str], environment: t.Mapping[str, str] 
         time.sleep(1)
         began = time.time()
         run_silently(argv, argv[0], environment or os.environ)
+        in_all = time.time() - began
         time.sleep(1.5)
     answers = prober.answers
     recovered = summarise(answers, version=VERSION, since=began).first_lasting_good
     if recovered is None:
         raise BenchmarkError(f"{argv[0]} ended well, but the site does not answer")
     host.expect_good()
-    return Seen(summarise(answers).seconds_without_good_answer, recovered - began)
+    return Seen(summarise(answers).seconds_without_good_answer, recovered - began, in_all)
 
 
 def ours(host: Host, playbook: str, *options: str, **more: str) -> Seen:

@@ -53,9 +53,11 @@ class Backup:
 class Machine:
     """One host with a bad release on it, used by one case after the other."""
 
-    def __init__(self, name: str, release: str, folder: pathlib.Path) -> None:
+    def __init__(self, name: str, release: str, folder: pathlib.Path, *, layout: str = "git") -> None:
         self.name = name
         self.release = release
+        self.layout = layout
+        self.application = "/var/www/chom/current" if layout == "releases" else "/var/www/chom"
         self.container = f"lastgood-{name}"
         self.folder = folder
         self.inventory = folder / f"{name}.yml"
@@ -64,7 +66,7 @@ class Machine:
 
     def create(self) -> None:
         """A fresh host that keeps its address when it starts again."""
-        call(str(CHOMHOST), "create", self.name)
+        call(str(CHOMHOST), "create", "--layout", self.layout, self.name)
         call(str(CHOMHOST), "reset", self.name)
         self.inventory.write_text(call(str(CHOMHOST), "inventory", self.name))
         self._full = ""
@@ -82,7 +84,7 @@ class Machine:
         return call("podman", "exec", "-i", self.container, "bash", "-euo", "pipefail", "-c", script)
 
     def artisan(self, *words: str) -> str:
-        return call("podman", "exec", self.container, "runuser", "-u", "www-data", "--", "php", "/var/www/chom/artisan", *words)
+        return call("podman", "exec", self.container, "runuser", "-u", "www-data", "--", "php", f"{self.application}/artisan", *words)
 
     def prepare(self, off: t.Sequence[str] = ()) -> None:
         """The bad release runs, nothing is left of an earlier case, all workers but those in off run."""
@@ -93,7 +95,7 @@ class Machine:
         self.root(
             "mariadb --skip-column-names -e \"SHOW DATABASES LIKE 'chom\\_\\_%'\" | xargs --no-run-if-empty -n 1 mariadb-admin --force drop"
         )
-        self.root("rm -f /var/www/chom/storage/framework/down /var/www/chom/storage/framework/maintenance.php")
+        self.root(f"rm -f {self.application}/storage/framework/{{down,maintenance.php}}")
         self.root("systemctl enable --now --quiet chom-queue-{worker,default,emails,notifications,reports}.service chom-scheduler.timer")
         call(str(CHOMHOST), "deploy", self.name, self.release)
         for unit in off:
@@ -123,7 +125,7 @@ class Machine:
         return call("podman", "exec", "-i", self.container, "python3", "-", *arguments, data=program)
 
     def secrets(self) -> dict[str, str]:
-        text = self.root("cat /var/www/chom/.env")
+        text = self.root(f"cat {self.application}/.env")
         pairs = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
         return {name: pairs[name].strip("\"'") for name in ("DB_PASSWORD", "REDIS_PASSWORD", "APP_KEY")}
 
@@ -137,7 +139,7 @@ class Machine:
     def logs(self, since: float) -> str:
         """What was written down about the run on the host: the system's journal, what is in the collection's folder, what is left behind."""
         kept = "find /var/lib/lastgood /tmp /var/tmp /home/deploy -type f -size -4000k -exec cat {} + 2>/dev/null"
-        return self.root(f"journalctl --no-pager --since=@{int(since)}; cat /var/www/chom/storage/logs/laravel.log; {kept}")
+        return self.root(f"journalctl --no-pager --since=@{int(since)}; cat {self.application}/storage/logs/laravel.log; {kept}")
 
     # The site from outside
 

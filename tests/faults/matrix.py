@@ -11,7 +11,7 @@ from ansible_collections.lastgood.rollback.tests.faults.faults import FAULTS
 from ansible_collections.lastgood.rollback.tests.faults.phases import ONLY_DATABASE, PHASES, Point, points, reached
 from ansible_collections.lastgood.rollback.tests.faults.trial import Case
 
-PLAYBOOKS = ("emergency", "standard", "database")
+PLAYBOOKS = ("emergency", "standard", "database", "releases")  # the last one is an emergency where releases lie beside each other
 WORKER_OFF = ("chom-queue-reports.service",)
 
 # Faults that do harm only up to a phase, and only where a phase is about to begin its work.
@@ -28,6 +28,8 @@ UNTIL = {
 }
 EVERYWHERE = ("sigkill", "power_lost")
 ALSO_INSIDE = ("mariadb_stopped", "connection_cut")  # of a database phase
+OF_RELEASES = ("prepare", "switch code", "start services", "gate")
+WITH_RELEASES = (*EVERYWHERE, "module_killed", "connection_cut", "fpm_broken")
 WITH_DATABASE = (
     *EVERYWHERE,
     "sigterm",
@@ -67,7 +69,9 @@ def whole() -> list[Case]:
 
 
 def _faults(playbook: str, point: Point) -> t.Iterable[str]:
-    """A rollback of the database does in most phases what the others do too: there it is only cut off."""
+    """A rollback of the database, or of a link, does in most phases what the others do too: there it is only cut off."""
+    if playbook == "releases":
+        return WITH_RELEASES if point.phase in OF_RELEASES else EVERYWHERE
     if playbook != "database":
         return FAULTS
     return WITH_DATABASE if point.phase in (*ONLY_DATABASE, "gate") else EVERYWHERE
@@ -101,6 +105,8 @@ def core() -> list[Case]:
         Case("mariadb_stopped", at("restore beside/inside"), "database"),
         Case("sigkill", at("swap database/inside"), "database"),
         Case("power_lost", at("swap database/ended"), "database", "undo"),
+        Case("module_killed", at("switch code/inside"), "releases"),
+        Case("fpm_broken", at("prepare/begun"), "releases", "undo"),
     ]
 
 

@@ -13,7 +13,9 @@ import sys
 import time
 import typing as t
 
-APPLICATION = "/var/www/chom"
+PLACE = "/var/www/chom"
+RELEASES = os.path.islink(f"{PLACE}/current")
+APPLICATION = f"{PLACE}/current" if RELEASES else PLACE
 ROOT = "/var/lib/lastgood/chom"
 UNITS = [f"chom-queue-{name}.service" for name in ("worker", "default", "emails", "notifications", "reports")] + ["chom-scheduler.timer"]
 QUIET_SECONDS = 60.0
@@ -25,6 +27,19 @@ def out(*argv: str) -> str:
 
 def git(*words: str) -> str:
     return out("runuser", "-u", "www-data", "--", "env", "GIT_OPTIONAL_LOCKS=0", "git", "-C", APPLICATION, *words)
+
+
+def code() -> dict[str, t.Any]:
+    """Which commit the application is at, what it is called, and what was changed by hand."""
+    if RELEASES:
+        head = (text_of(f"{APPLICATION}/REVISION") or "").strip()
+        tags = out("runuser", "-u", "www-data", "--", "git", "--git-dir=/srv/git/chom.git", "tag", "--points-at", head)
+        return {"head": head, "tags": tags.split(), "changed": []}
+    return {
+        "head": git("rev-parse", "HEAD"),
+        "tags": git("tag", "--points-at", "HEAD").split(),
+        "changed": git("status", "--porcelain", "--untracked-files=no").splitlines(),
+    }
 
 
 def text_of(path: str) -> str | None:
@@ -68,9 +83,7 @@ def become_quiet() -> bool:
 def observe() -> dict[str, t.Any]:
     return {
         "quiet": become_quiet(),
-        "head": git("rev-parse", "HEAD"),
-        "tags": git("tag", "--points-at", "HEAD").split(),
-        "changed": git("status", "--porcelain", "--untracked-files=no").splitlines(),
+        **code(),
         "down": os.path.exists(f"{APPLICATION}/storage/framework/down"),
         "lock": text_of(f"{ROOT}/lock"),
         "last_run": text_of(f"{ROOT}/last_run.json"),

@@ -28,6 +28,9 @@ STEPS = {
     "close run": "",
 }
 PHASES = tuple(STEPS)
+# Where the application lies in releases, the same phases are the work of other modules; caches are built before the target is asked.
+STEPS_OF_RELEASES = {**STEPS, "prepare": "release_trial", "switch code": "release_switch switched"}
+NOT_RELEASES = ("protect", "restore beside", "count loss", "close traffic", "swap database", "migrate down", "reopen")
 ONLY_STANDARD = ("protect",)
 ONLY_DATABASE = ("restore beside", "count loss", "swap database")
 NOT_DATABASE = ("prepare", "protect", "migrate down")
@@ -48,6 +51,7 @@ MIDDLE = {
 
 # What git holds while it moves files: a run that is stopped then leaves a checkout that is neither the one nor the other.
 APPEARS = {"switch code": "/var/www/chom/.git/index.lock"}
+APPEARS_IN_RELEASES = {"switch code": "/var/www/chom/.current.lastgood"}  # the link that takes the other one's place
 
 Moment = t.Literal["begun", "inside", "ended"]
 
@@ -69,15 +73,16 @@ class Point:
             raise ValueError(f"{text!r} is not a phase, or a phase with /begun, /inside or /ended")
         return cls(phase, t.cast("Moment", moment or "begun"))
 
-    def order(self) -> dict[str, t.Any]:
+    def order(self, *, releases: bool = False) -> dict[str, t.Any]:
         """The same for the watcher on the host."""
+        steps, appearing = (STEPS_OF_RELEASES, APPEARS_IN_RELEASES) if releases else (STEPS, APPEARS)
         if self.phase in ("lock", "close run"):
             event = "opened" if self.phase == "lock" else "closed"
             return {"event": event, "step": "", "delay": 0.0, "appears": "", "lock": self.moment == "begun" and self.phase == "lock"}
         event = "result" if self.moment == "ended" else "intent"
         inside = self.moment == "inside"
-        delay, appears = (MIDDLE[self.phase], APPEARS.get(self.phase, "")) if inside else (0.0, "")
-        return {"event": event, "step": STEPS[self.phase], "delay": delay, "appears": appears, "lock": False}
+        delay, appears = (MIDDLE[self.phase], appearing.get(self.phase, "")) if inside else (0.0, "")
+        return {"event": event, "step": steps[self.phase], "delay": delay, "appears": appears, "lock": False}
 
 
 def points() -> list[Point]:
@@ -98,6 +103,8 @@ def reached(playbook: str, release: str, point: Point) -> bool:
     """Whether a run of this kind comes by this point at all."""
     if playbook == "database":  # the code stays, so that git moves no files
         return point.phase not in NOT_DATABASE and (point.phase, point.moment) != ("switch code", "inside")
+    if playbook == "releases":
+        return point.phase not in NOT_RELEASES
     if point.phase in ONLY_DATABASE or (point.phase in ONLY_STANDARD and playbook != "standard"):
         return False
     return point.phase not in ONLY_MIGRATION or release == "migration"

@@ -33,7 +33,8 @@ class Controller:
     def __init__(self, machine: Machine, folder: pathlib.Path, extra: t.Mapping[str, t.Any]) -> None:
         self._machine = machine
         self.folder = folder
-        self._profile = yaml.safe_load((ROOT / "inventories/chom/group_vars/chom.yml").read_text())["rollback_application"]
+        inventory = (ROOT / "inventories/chom/group_vars/chom.yml").read_text().replace("/var/www/chom", machine.application)
+        self._profile = {**yaml.safe_load(inventory)["rollback_application"], "layout": machine.layout}
         self._extra = {"report_directory": str(folder / "reports"), **extra}
         for name in ("reports", "cp", "tmp"):
             (folder / name).mkdir()
@@ -145,7 +146,16 @@ class Watcher:
         )
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
-        self._say(json.dumps({**point.order(), "script": fault.script, "kill_module": fault.kill_module, "secrets": secrets}))
+        self._say(
+            json.dumps(
+                {
+                    **point.order(releases=machine.layout == "releases"),
+                    "script": fault.script,
+                    "kill_module": fault.kill_module,
+                    "secrets": secrets,
+                }
+            )
+        )
         if self.wait_for("ready", 20) is None:
             raise MachineError(f"the watcher did not start: {t.cast('t.IO[str]', self._process.stderr).read()[-500:]}")
 

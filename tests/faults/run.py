@@ -39,7 +39,7 @@ ATTEMPTS = 3
 
 
 class Lanes:
-    """One host for each release that cases begin with, side by side; each is given its cases one after the other."""
+    """One host for each release and layout that cases begin with, side by side; each is given its cases one after the other."""
 
     def __init__(self, cases: t.Sequence[Case], prefix: str, minutes: float | None, keep: t.Callable[[Finding], None]) -> None:
         self._keep = keep
@@ -51,7 +51,8 @@ class Lanes:
         self._saying = threading.Lock()
         self._stopped = threading.Event()
         self._machines = {
-            release: Machine(f"{prefix}-{release}", release, KEPT) for release in dict.fromkeys(case.release for case in cases)
+            case.host: Machine(f"{prefix}-{case.host}", case.release, KEPT, layout="releases" if case.host == "releases" else "git")
+            for case in {case.host: case for case in cases}.values()
         }
 
     def run(self) -> None:
@@ -60,15 +61,15 @@ class Lanes:
                 stack.callback(machine.destroy)
             pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(self._side_by_side))
             stack.callback(self._stopped.set)
-            lanes = [pool.submit(self._lane, release) for release in self._machines]
+            lanes = [pool.submit(self._lane, host) for host in self._machines]
             for lane in concurrent.futures.as_completed(lanes):
                 lane.result()
 
-    def _lane(self, release: str) -> None:
-        machine = self._machines[release]
+    def _lane(self, host: str) -> None:
+        machine = self._machines[host]
         whole = False
         for case in self._cases:
-            if case.release != release or self._stopped.is_set() or time.monotonic() > self._ends:
+            if case.host != host or self._stopped.is_set() or time.monotonic() > self._ends:
                 continue
             if not whole:
                 machine.create()

@@ -33,7 +33,9 @@ TARGETS: dict[str, dict[str, t.Any]] = {
     "emergency": {},
     "standard": {"target": "v1.2.3", "watch_seconds": 0},
     "database": {"label": "faults", "watch_seconds": 0},
+    "releases": {},
 }
+PLAYED = {"releases": "emergency"}  # by which playbook, where that is not called like it
 REASON = "the fault suite killed it"
 
 
@@ -51,6 +53,11 @@ class Case:
     def release(self) -> str:
         """Standard runs take a migration down, emergencies do so only where that is what is disturbed."""
         return "migration" if self.playbook == "standard" or self.point.phase == "migrate down" else "none"
+
+    @property
+    def host(self) -> str:
+        """Cases that begin with the same host share it."""
+        return "releases" if self.playbook == "releases" else self.release
 
     def __str__(self) -> str:
         return f"{self.fault}:{self.point} {self.playbook}"
@@ -147,7 +154,7 @@ class Trial:
         gate = BAD_GATE_SECONDS if self._fault.lasts or self._fault.name == "target_unhealthy" else GATE_SECONDS
         with (
             Watcher(self._machine, self._fault, self._case.point, self._secrets) as watcher,
-            self._controller.start(f"{self._case.playbook}_rollback", gate, **self._approve) as play,
+            self._controller.start(f"{PLAYED.get(self._case.playbook, self._case.playbook)}_rollback", gate, **self._approve) as play,
         ):
             self._look_at(play)
             hit = watcher.wait_for("hit", PATIENCE_SECONDS, lambda: play.over)

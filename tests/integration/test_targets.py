@@ -178,6 +178,11 @@ def test_release_switch() -> None:
     run_target("release_switch")
 
 
+@requirement("D-055")
+def test_release_trial() -> None:
+    run_target("release_trial")
+
+
 @requirement("CHOM-5.2-08", "CHOM-9.1-03", "D-017")
 def test_db_migration() -> None:
     run_target("db_migration")

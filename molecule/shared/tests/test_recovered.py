@@ -24,6 +24,8 @@ requirement = pytest.mark.requirement
 
 
 def version(rehearsed: Rehearsed) -> str:
+    if rehearsed.run.expected == "aborted":  # the code stays as it was left
+        return TARGET if TARGET in rehearsed.record.before["checkout"]["tags"] else "v1.2.4"
     return TARGET if rehearsed.run.expected == "resumed" else "v1.2.4"
 
 

@@ -95,6 +95,19 @@ def test_caches_are_built_before_the_switch_and_fpm_is_renewed_after_it(rehearse
     assert order == sorted(order)
 
 
+@only(lambda rehearsed: rehearsed.run.expected == "switched")
+@requirement("D-055")
+def test_the_target_is_asked_before_the_switch_where_users_stay_on_the_site(rehearsed: Rehearsed, host: Host) -> None:
+    done = steps(rehearsed, host)
+    asked = (
+        [done.index("laravel_cache rebuilt"), done.index("release_trial"), done.index("release_switch switched")]
+        if "release_trial" in done
+        else []
+    )
+    assert asked == sorted(asked)
+    assert bool(asked) == ("migrations" not in rehearsed.run.extra)
+
+
 @only(lambda rehearsed: rehearsed.last)
 def test_the_caches_are_those_of_the_target(rehearsed: Rehearsed, host: Host) -> None:
     cache = host.file(f"{release(rehearsed)}/bootstrap/cache/config.php")

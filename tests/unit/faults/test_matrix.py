@@ -32,6 +32,7 @@ NOT_REACHED = {
     "emergency": {"protect", *OF_DATABASES},
     "standard": OF_DATABASES,
     "database": {"prepare", "protect", "migrate down"},
+    "releases": {"protect", *OF_DATABASES, "close traffic", "migrate down", "reopen"},
 }
 
 
@@ -95,6 +96,16 @@ def test_the_watcher_knows_the_line_of_each_moment(point: str, line: int) -> Non
     journal = Journal()
     journal.lines = JOURNAL
     assert journal.index(Point.parse(point).order()) == line
+
+
+def test_the_same_moments_are_the_work_of_other_modules_where_releases_lie_beside_each_other() -> None:
+    orders = [Point.parse(text).order(releases=True) for text in ("prepare/begun", "switch code/inside", "gate/ended")]
+    assert [order["step"] for order in orders] == ["release_trial", "release_switch switched", "health_gate"]
+    assert orders[1]["appears"] == "/var/www/chom/.current.lastgood"
+
+
+def test_cases_share_a_host_when_it_looks_the_same_at_their_beginning() -> None:
+    assert {case.host: case.release for case in WHOLE} == {"none": "none", "migration": "migration", "releases": "none"}
 
 
 def test_a_line_that_is_not_there_yet_is_not_found() -> None:

@@ -155,6 +155,14 @@ def test_does_what_was_planned(tree: Tree, switch: Switch) -> None:
     assert os.readlink(tree.current) == "releases/10"
 
 
+def test_what_was_checked_when_it_was_planned_is_not_checked_again(tree: Tree, switch: Switch, local: Local) -> None:
+    planned = switch(state="resolved")["switch"]
+    local.calls.clear()
+    assert switch(prepared=planned)["checks"] == []
+    assert not local.lines("*sha256sum*")
+    assert not local.lines("php *")
+
+
 def test_refuses_when_another_release_runs_by_now(tree: Tree, switch: Switch) -> None:
     planned = switch(state="resolved")["switch"]
     tree.point("releases/9")

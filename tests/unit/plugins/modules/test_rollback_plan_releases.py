@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import typing as t
 
@@ -138,7 +139,89 @@ def test_says_when_nginx_names_the_link_and_not_the_release(
     site = tmp_path / "shop.conf"
     site.write_text(f"# not $realpath_root\nfastcgi_pass unix:/run/fpm.sock;\nfastcgi_param SCRIPT_FILENAME {root}$fastcgi_script_name;\n")
     local.on(f"grep -RlsF -- {tree.current} *", f"{site}\n")
-    assert [f"{site} gives PHP-FPM $document_root" in concern for concern in plan()["concerns"]] == [True] * concerned
+    assert any(f"{site} gives PHP-FPM $document_root" in concern for concern in plan()["concerns"]) == concerned
+
+
+SITE = """
+upstream php {{ server unix:{socket}; }}
+server {{
+    root {root}; # not /elsewhere
+    location ~ \\.php$ {{ fastcgi_pass {address}; fastcgi_param DOCUMENT_ROOT $realpath_root; }}
+}}
+"""
+
+
+@pytest.fixture
+def served(tree: Tree, local: Local, tmp_path: pathlib.Path) -> t.Callable[..., pathlib.Path]:
+    """Have nginx serve the application in this way; returns where PHP-FPM listens."""
+
+    def write(address: str = "unix:{socket}", root: str = "{link}/public") -> pathlib.Path:
+        site, socket = tmp_path / "shop.conf", tmp_path / "fpm.sock"
+        socket.touch()
+        site.write_text(SITE.format(socket=socket, root=root.format(link=tree.current), address=address.format(socket=socket)))
+        local.on(f"grep -RlsF -- {tree.current} *", f"{site}\n")
+        return socket
+
+    return write
+
+
+Served = t.Callable[..., pathlib.Path]
+
+
+@pytest.mark.parametrize("address", ["unix:{socket}", "php"], ids=["a socket", "an upstream"])
+def test_finds_how_the_target_can_be_asked_before_users_get_it(plan: Plan, served: Served, address: str) -> None:
+    socket = served(address)
+    found = plan()
+    assert found["entry"] == {"address": str(socket), "public": "public", "user": None}
+    assert "get it when PHP-FPM has answered well from it" in found["lastgood_text"]
+    assert found["concerns"] == []
+
+
+@pytest.mark.parametrize(("root", "public"), [("{link}", ""), ("{link}/web/html/", "web/html"), ("/elsewhere", "public")])
+def test_finds_the_folder_that_is_public(plan: Plan, served: Served, root: str, public: str) -> None:
+    served(root=root)
+    assert plan()["entry"]["public"] == public
+
+
+def test_php_fpm_at_a_port_is_asked_there(plan: Plan, served: Served) -> None:
+    served("127.0.0.1:9000")
+    assert plan()["entry"] == {"address": "127.0.0.1:9000", "public": "public", "user": None}
+
+
+def test_says_when_nobody_knows_how_the_target_can_be_asked(plan: Plan) -> None:
+    found = plan()
+    assert found["entry"] is None
+    assert "The target is not asked before users get it, only right after" in found["concerns"][0]
+    assert "releases.fastcgi in the profile can" in found["concerns"][0]
+
+
+def test_says_when_what_nginx_names_cannot_be_asked(plan: Plan, served: Served) -> None:
+    served("$backend")
+    found = plan()
+    assert found["entry"] is None
+    assert "$backend is no address of PHP-FPM that can be asked" in found["concerns"][0]
+
+
+def test_says_when_nobody_may_ask(plan: Plan, served: Served, monkeypatch: pytest.MonkeyPatch, local: Local) -> None:
+    socket = served()
+    really = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: path != str(socket) and really(path, mode))
+    local.on(f"test -w {socket}", rc=1)
+    assert f"www-data may not write to {socket}" in plan()["concerns"][0]
+    local.on(f"test -w {socket}")
+    assert plan()["entry"]["user"] == "www-data"
+
+
+@pytest.mark.parametrize(
+    ("releases", "entry"),
+    [({"trial": False}, None), ({"fastcgi": "127.0.0.1:9001"}, {"address": "127.0.0.1:9001", "public": "public", "user": None})],
+)
+def test_the_profile_decides(plan: Plan, machine: Host, served: Served, releases: dict[str, t.Any], entry: dict[str, t.Any] | None) -> None:
+    served()
+    profile = {**machine.profile, "layout": "releases"}
+    found = plan(application={**profile, "releases": {**profile["releases"], **releases}})
+    assert found["entry"] == entry
+    assert found["concerns"] == []
 
 
 def test_refuses_to_close_a_site_that_the_switch_would_open(plan: Plan, tree: Tree) -> None:
