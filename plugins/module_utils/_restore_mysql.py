@@ -64,6 +64,7 @@ class MysqlEngine:
     record: Record
     minimum_free: int
     engine: t.ClassVar[str] = "mysql"
+    proves_by_loading: t.ClassVar[bool] = True
     longest_name: t.ClassVar[int] = 64
 
     def check(self, backup: Backup, side: str) -> None:
