@@ -97,7 +97,7 @@ class Loader:
         with _database_postgresql.connection(self.credentials, options=self._settings) as words, _nowhere() as nowhere:
             command = [self.runner.path("pg_restore"), "--format=custom", "--exit-on-error", "--no-password", f"--dbname={words}", *more]
             argv = limited(command, self.credentials.system_user, self._left, me=self.runner.me)
-            self._pipeline([*before, argv], nowhere, source, len(before) - 1 if counted else None)
+            self._pipeline([*before, argv], nowhere, source, None)
 
     def _pipeline(
         self,
