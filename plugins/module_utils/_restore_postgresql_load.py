@@ -36,6 +36,7 @@ _HEADING = ";"
 _NOT_READABLE = re.compile(
     r"pg_restore: error: (?:could not (?:read from input|find block)|unexpected|corrupt|did not find|input file)[^\n]*"
 )
+_UNPACKING = ("dd ", "zstd ", "age ", "gpg ")
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Loader:
         self._fill(["--section=pre-data", "/dev/stdin"], source=self._head)
         lists = shares(contents, self.backup.get("tables") or {}, jobs)
         with ThreadPoolExecutor(len(lists)) as pool:
-            for _done in pool.map(self._rows, lists, [True] + [False] * len(lists)):
+            for _done in pool.map(self._rows, lists):
                 pass
         self._fill(["--section=post-data", f"--jobs={jobs}", "/dev/stdin"], source=self._head)
 
@@ -85,15 +86,15 @@ class Loader:
     def _keep(self, chunk: bytes) -> None:
         os.write(self._head, chunk)
 
-    def _rows(self, entries: t.Sequence[str], first: bool) -> None:
-        """Load the rows of some tables; the first of several programs that read the archive shows how far all of them are."""
+    def _rows(self, entries: t.Sequence[str]) -> None:
+        """Load the rows of some tables; what is unpacked goes straight to the program that loads, so no bytes are counted."""
         with tempfile.NamedTemporaryFile("w", dir=_ASIDE, encoding="utf-8", errors="surrogateescape") as chosen:  # names, no rows
             os.fchmod(chosen.fileno(), 0o644)
             chosen.write("".join(f"{entry}\n" for entry in entries))
             chosen.flush()
-            self._fill(["--section=data", f"--use-list={chosen.name}"], before=self._unpack, counted=first)
+            self._fill(["--section=data", f"--use-list={chosen.name}"], before=self._unpack)
 
-    def _fill(self, more: t.Sequence[str], *, before: t.Sequence[list[str]] = (), source: int = NOTHING, counted: bool = False) -> None:
+    def _fill(self, more: t.Sequence[str], *, before: t.Sequence[list[str]] = (), source: int = NOTHING) -> None:
         with _database_postgresql.connection(self.credentials, options=self._settings) as words, _nowhere() as nowhere:
             command = [self.runner.path("pg_restore"), "--format=custom", "--exit-on-error", "--no-password", f"--dbname={words}", *more]
             argv = limited(command, self.credentials.system_user, self._left, me=self.runner.me)
@@ -122,10 +123,9 @@ class Loader:
         return max(1.0, self._deadline - time.monotonic())
 
     def _explained(self, error: CommandError) -> RollbackError:
-        packing = of_packing(error)
         found = _NOT_READABLE.search(error.stderr)
-        if packing or found:
-            why = found.group(0) if found else error.stderr.strip()
+        if found or of_packing(error) or error.message.startswith(_UNPACKING):
+            why = found.group(0) if found else error.message.rstrip(".")
             return RollbackError(f"The backup {self.backup['id']} cannot be used: its archive cannot be read: {why}.")
         return _database_postgresql.explained(error, self.credentials)
 

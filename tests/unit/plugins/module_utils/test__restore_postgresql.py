@@ -138,6 +138,12 @@ def test_what_is_no_archive_is_refused_before_anything_is_made(engine: Postgresq
     assert not [sql for sql in server.said if "CREATE DATABASE" in sql]
 
 
+def test_what_cannot_be_unpacked_is_no_fault_of_the_server(engine: PostgresqlEngine, server: Server) -> None:
+    server.failures["zstd"] = Completed(("zstd", "--decompress"), 1, "", "/backups/shop-1.pgdump.zst : Read error (39) : premature end")
+    with pytest.raises(RollbackError, match=r"shop-1 cannot be used: its archive cannot be read: zstd .*premature end"):
+        engine.load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
+
+
 def test_a_load_that_fails_says_why_without_the_password(server: Server) -> None:
     server.failures["pg_restore"] = Completed(("pg_restore",), 1, "", "pg_restore: error: could not execute query: ERROR:  boom")
     with pytest.raises(RollbackError, match="boom") as caught:
