@@ -36,6 +36,7 @@ _ENDS = b"\n-- Dump completed"
 _KEY = re.compile(r"^  ((?:UNIQUE )?KEY `((?:[^`]|``)+)` .*?),?$", re.MULTILINE)
 _COUNTER = re.compile(r"^  (`(?:[^`]|``)+`) .*\bAUTO_INCREMENT\b", re.MULTILINE)
 _TAIL = 200
+_CUT = "ERROR 1064 "  # what a server says to the beginning of a statement
 _SETTINGS = "SET SESSION foreign_key_checks = 0;\n"
 
 
@@ -97,13 +98,18 @@ class Loader:
                     [*unpack, into], output=nowhere, watch=ending.feed, watched=len(unpack) - 1, timeout=self.deadline - time.monotonic()
                 )
         except CommandError as error:
+            if _CUT in error.stderr and not ending.seen:
+                raise self._not_complete() from None
             if "ERROR" in error.stderr:
                 raise explained(error, self.credentials) from None
             raise
         finally:
             os.close(nowhere)
         if not ending.seen:
-            raise RollbackError(f"The backup {self.backup['id']} cannot be used: its dump is not complete.")
+            raise self._not_complete()
+
+    def _not_complete(self) -> RollbackError:
+        return RollbackError(f"The backup {self.backup['id']} cannot be used: its dump is not complete.")
 
     def _without_indexes(self, data: t.Sequence[t.Mapping[str, t.Any]]) -> list[_Later]:
         """Take the secondary indexes and the foreign keys away from large tables while they are empty.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from databases import Streaming
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -16,7 +17,10 @@ from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_
 from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql_load as load
 from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql_objects as objects
 from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql_swap as swap
+from ansible_collections.lastgood.rollback.plugins.module_utils._command import Completed
 from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
+from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from ansible_collections.lastgood.rollback.plugins.module_utils._packing import Keys
 
 EVENT = (
     "CREATE DEFINER=`a``b`@`%` EVENT `x ON SCHEDULE ENABLE` ON SCHEDULE EVERY '1:30' DAY_HOUR"
@@ -111,6 +115,22 @@ def test_the_last_line_of_a_dump_is_looked_for_while_it_passes_by(dump: bytes, *
     ending = load._Ending(None)
     assert b"".join(ending.feed(dump[start : start + 5]) for start in range(0, len(dump), 5)) == dump
     assert ending.seen == whole
+
+
+@pytest.mark.parametrize(
+    ("dump", "error", "says"),
+    [
+        (DUMPED[:-40], "ERROR 1064 (42000) at line 41: You have an error in your SQL syntax", "its dump is not complete"),
+        (DUMPED[:-40], "", "its dump is not complete"),
+        (DUMPED[:-40], "ERROR 1114 (HY000) at line 4: The table 'a' is full", "is full"),
+        (DUMPED, "ERROR 1064 (42000) at line 4: You have an error in your SQL syntax", "SQL syntax"),
+    ],
+)
+def test_a_dump_that_was_cut_is_told_from_one_that_does_not_fit(dump: bytes, error: str, says: str) -> None:
+    host = Streaming(stream=dump, failure=Completed(("mariadb",), 1, "", error) if error else None)
+    backup = {"id": "shop-1", "path": "/backups/shop-1.sql.zst", "form": "logical"}
+    with pytest.raises(RollbackError, match=says):
+        load.Loader(t.cast("t.Any", host), SHOP, backup, Keys(), 60).run(1)
 
 
 def test_an_event_is_disabled_and_enabled_where_it_says_so_and_nowhere_else() -> None:
