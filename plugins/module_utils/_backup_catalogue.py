@@ -132,8 +132,7 @@ def _open(runner: Runner, backup: Entry, keys: Keys) -> None:
 
 def verify(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys) -> None:
     """Read a backup completely; raise Unusable unless it holds what its manifest says."""
-    if _backup.sha256(backup["path"]) != backup["sha256"]:
-        raise Unusable("its checksum differs from the manifest's")
+    verify_file(backup)
     if backup["form"] == "physical":
         _verify_parts(backup)
     elif backup["engine"] == "sqlite":
@@ -142,6 +141,12 @@ def verify(runner: Runner, backup: t.Mapping[str, t.Any], keys: Keys) -> None:
         _verify_archive(runner, backup, keys)
     else:
         _verify_dump(runner, backup, keys)
+
+
+def verify_file(backup: t.Mapping[str, t.Any]) -> None:
+    """Raise Unusable unless the file is, byte for byte, the one that the manifest was written for; enough for who loads and counts it anyway."""
+    if _backup.sha256(backup["path"]) != backup["sha256"]:
+        raise Unusable("its checksum differs from the manifest's")
 
 
 def _entry(directory: str, name: str, now: float) -> Entry:

@@ -165,20 +165,25 @@ class Runner:
         output: int,
         watch: t.Callable[[bytes], bytes | None] | None = None,
         source: int = NOTHING,
-        watched: int = 0,
+        watched: int | None = 0,
         errors: t.IO[bytes] | None = None,
         stop: threading.Event | None = None,
         timeout: float | None = None,
+        satisfied: bool = False,
     ) -> None:
         """Connect the stages' standard streams, read from and write to open file descriptors.
 
         watch sees everything that the first stage, or the one with the number watched, writes, on its way; bytes that it
-        returns go on instead. What the first stage says on standard error can be read from errors meanwhile, by another descriptor.
+        returns go on instead. Without a number nothing is seen, nor counted. What the first stage says on standard error can be
+        read from errors meanwhile, by another descriptor.
         Every stage must end with status 0; when one fails, or time runs out, or stop is set while nothing comes to watch, all
-        are stopped.
+        are stopped. A last stage that may be satisfied has success before it has read everything.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        watch = _metered(watch, self.meter) if self.meter else watch
+        if watched is None:
+            watch, watched = None, 0
+        elif self.meter:
+            watch = _metered(watch, self.meter)
         started: list[_Stage] = []
         before: t.Any = source
         try:
@@ -191,7 +196,7 @@ class Runner:
                 before = subprocess.PIPE if seen and not last else stage.process.stdout
             if watch is not None:
                 _pass_on(started[watched:], output, watch, deadline, stop)
-            _wait_for_all(started, deadline)
+            _wait_for_all(started, deadline, satisfied)
         finally:
             for stage in started:
                 stage.stop()
@@ -455,10 +460,12 @@ def _next_chunk(stage: _Stage, source: int, deadline: float | None, stop: thread
     return os.read(source, _CHUNK)
 
 
-def _wait_for_all(started: t.Sequence[_Stage], deadline: float | None) -> None:
+def _wait_for_all(started: t.Sequence[_Stage], deadline: float | None, satisfied: bool) -> None:
     """Wait for each stage; report the failure nearest to the source that is not just the echo of a later one."""
     failures = [done for done in [stage.ended(deadline) for stage in reversed(started)][::-1] if done.rc != 0]
     reasons = [done for done in failures if done.rc != -signal.SIGPIPE and not _BROKEN_PIPE.search(done.stderr)]
+    if satisfied and not reasons and started[-1].process.returncode == 0:
+        return
     for done in reasons or failures:
         raise _failure(done, None)
 

@@ -13,7 +13,7 @@ _PROGRAM_ENDS = b"\nDELIMITER ;\n"
 _TABLE_ENDS = re.compile(rb"\n(?:UNLOCK TABLES;|/\*!40000 ALTER TABLE `(?:[^`\n]|``)+` ENABLE KEYS \*/;)")
 _ROW = b"\n("
 _STATEMENT = b"\nINSERT INTO "
-_TRAILER = re.compile(rb"\n-- Dump completed[^\n]*\n*\Z")
+TRAILER = re.compile(rb"\n-- Dump completed[^\n]*\n*\Z")
 _TAIL = 200
 
 
@@ -56,7 +56,7 @@ class Census:
     @property
     def complete(self) -> bool:
         """Whether the dump ends with the line that its program writes last."""
-        return bool(_TRAILER.search(self._tail))
+        return bool(TRAILER.search(self._tail))
 
     def _note(self, table: str, rows: int | None) -> None:
         """A table that is dumped in several pieces has the rows of all of them."""

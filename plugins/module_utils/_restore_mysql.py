@@ -41,6 +41,7 @@ _COUNTERS = """
 SELECT table_name, auto_increment FROM information_schema.tables
   WHERE table_schema = {} AND engine = 'InnoDB' AND auto_increment IS NOT NULL;
 """
+_SEQUENCES = "SELECT table_name FROM information_schema.tables WHERE table_schema = {} AND table_type = 'SEQUENCE'"
 _KEYS = """
 SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
   FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
@@ -64,6 +65,7 @@ class MysqlEngine:
     record: Record
     minimum_free: int
     engine: t.ClassVar[str] = "mysql"
+    proves_by_loading: t.ClassVar[bool] = True
     longest_name: t.ClassVar[int] = 64
 
     def check(self, backup: Backup, side: str) -> None:
@@ -98,7 +100,15 @@ class MysqlEngine:
         return {**found, "tables": {name: int(count) for name, (count,) in zip(tables, counts)}}
 
     def violations(self, database: str) -> list[str]:
-        return self._without_parents(_keys(self._ask(_KEYS, database)), lambda table: (database, database))
+        keys, tables = _keys(self._ask(_KEYS, database)), set(Swap(self.runner, self.credentials, self.record).tables(database))
+        return [
+            *self._without_parents([key for key in keys if key.parent in tables], lambda table: (database, database)),
+            *(
+                f"{key.table}.{key.name}: the table {key.parent}, to which rows refer, is missing"
+                for key in keys
+                if key.parent not in tables
+            ),
+        ]
 
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         swap = Swap(self.runner, self.credentials, self.record)
@@ -118,11 +128,25 @@ class MysqlEngine:
         return self._ask(f"START TRANSACTION READ ONLY;\n{sql.rstrip().rstrip(';')};", database)
 
     def counters(self, database: str) -> dict[str, int]:
-        return {table: int(number) for table, number in self._ask(_COUNTERS.format(quoted_text(database)))}
+        upwards = "".join(
+            f"SELECT {quoted_text(name)}, next_not_cached_value FROM {quoted_name(name)} WHERE increment >= 0 AND NOT cycle_option;\n"
+            for name in self._sequences(database)
+        )
+        rows = [*self._ask(_COUNTERS.format(quoted_text(database))), *self._ask(upwards, database)]
+        return {name: int(number) for name, number in rows}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
-        tables = (f"ALTER TABLE {quoted_name(table)} AUTO_INCREMENT = {number};\n" for table, number in counters.items())
-        self._ask("".join(tables), database)
+        sequences = self._sequences(database)
+        changes = (
+            f"DO SETVAL({quoted_name(name)}, {number}, 0);\n"
+            if name in sequences
+            else f"ALTER TABLE {quoted_name(name)} AUTO_INCREMENT = {number};\n"
+            for name, number in counters.items()
+        )
+        self._ask("".join(changes), database)
+
+    def _sequences(self, database: str) -> set[str]:
+        return {name for (name,) in self._ask(_SEQUENCES.format(quoted_text(database)))}
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         Swap(self.runner, self.credentials, self.record).run(live, incoming, outgoing, tables)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from . import _restore_mysql_objects as objects
 from ._database_mysql import EXACTLY, client, explained, option_file, query, quoted_name
+from ._dump_census import TRAILER
 from ._errors import CommandError, RollbackError
 from ._packing import unpacking
 
@@ -34,6 +35,8 @@ _ROWS = b"\nINSERT INTO "
 _ENDS = b"\n-- Dump completed"
 _KEY = re.compile(r"^  ((?:UNIQUE )?KEY `((?:[^`]|``)+)` .*?),?$", re.MULTILINE)
 _COUNTER = re.compile(r"^  (`(?:[^`]|``)+`) .*\bAUTO_INCREMENT\b", re.MULTILINE)
+_TAIL = 200
+_CUT = "ERROR 1064 "  # what a server says to the beginning of a statement
 _SETTINGS = "SET SESSION foreign_key_checks = 0;\n"
 
 
@@ -85,20 +88,28 @@ class Loader:
     def _load(self, part: t.Mapping[str, t.Any] | None, watch: t.Callable[[bytes], bytes] | None = None) -> None:
         """Decompress the whole backup, or a part of it, into the server."""
         unpack = unpacking(self.backup, self.keys, part)
+        ending = _Ending(watch)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
             with option_file(self.credentials) as options:
                 into = [client(self.runner), f"--defaults-file={options}", *EXACTLY, "--default-character-set=utf8mb4"]
                 into += ["--max-allowed-packet=1G", f"--database={self.credentials.database}"]
                 self.runner.pipeline(
-                    [*unpack, into], output=nowhere, watch=watch, watched=len(unpack) - 1, timeout=self.deadline - time.monotonic()
+                    [*unpack, into], output=nowhere, watch=ending.feed, watched=len(unpack) - 1, timeout=self.deadline - time.monotonic()
                 )
         except CommandError as error:
+            if _CUT in error.stderr and not ending.seen:
+                raise self._not_complete() from None
             if "ERROR" in error.stderr:
                 raise explained(error, self.credentials) from None
             raise
         finally:
             os.close(nowhere)
+        if not ending.seen:
+            raise self._not_complete()
+
+    def _not_complete(self) -> RollbackError:
+        return RollbackError(f"The backup {self.backup['id']} cannot be used: its dump is not complete.")
 
     def _without_indexes(self, data: t.Sequence[t.Mapping[str, t.Any]]) -> list[_Later]:
         """Take the secondary indexes and the foreign keys away from large tables while they are empty.
@@ -145,6 +156,22 @@ class _Later(t.NamedTuple):
     table: str
     text: str
     indexes: list[str]
+
+
+class _Ending:
+    """Looks for the line that a dump program writes last, while a dump passes by; another watch may see and change it first."""
+
+    def __init__(self, watch: t.Callable[[bytes], bytes] | None) -> None:
+        self._watch = watch
+        self._tail = b""
+
+    @property
+    def seen(self) -> bool:
+        return bool(TRAILER.search(self._tail))
+
+    def feed(self, chunk: bytes) -> bytes:
+        self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
+        return self._watch(chunk) if self._watch else chunk
 
 
 class _Shared:

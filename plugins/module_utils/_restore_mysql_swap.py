@@ -68,7 +68,7 @@ class Swap:
                 "comes": list(tables) or self.tables(incoming),
                 "old": objects.definitions(self.runner, self.credentials, live) if self._there(live) else [],
                 "new": [objects.with_status(one, b"ENABLE") if one["name"] in enabled else one for one in found],
-                "foreign_keys": self._foreign_keys(live, incoming, tables) if tables else {},
+                "foreign_keys": self._foreign_keys(live, incoming, tables) if tables else self._without_parents(live, incoming),
             }
             self._require_definers(plan)
         except RollbackError as error:
@@ -147,6 +147,7 @@ class Swap:
         self._make(plan["live"], _triggers(plan, "new"))
         self._make(plan["outgoing"], _triggers(plan, "old"))
         self._add_foreign_keys(plan["live"], plan["foreign_keys"].get("live_adds", []))
+        self._add_foreign_keys(plan["outgoing"], plan["foreign_keys"].get("outgoing_adds", []))
 
     def _make_programs(self, plan: dict[str, t.Any]) -> None:
         """Views, routines and events: those that are the same in both databases stay as they are."""
@@ -202,6 +203,15 @@ class Swap:
         cut = [key for key in there if key.table not in chosen and key.parent in chosen]
         kept = self._notes().get("foreign_keys", {}).get(incoming, [])
         return {"live_drops": stay + leaving, "incoming_drops": coming + cut, "live_adds": [*stay, *coming, *kept], "leaving": leaving}
+
+    def _without_parents(self, live: str, incoming: str) -> dict[str, list[t.Any]]:
+        """The foreign keys that refer to a table which is not there: they would take the other database's for it, and follow that ever after."""
+        lost = {}
+        for name in (live, incoming):
+            here = set(self.tables(name))
+            keys = objects.foreign_keys(self.runner, self.credentials, name) if here else []
+            lost[name] = [key for key in keys if key.parent not in here]
+        return {"live_drops": lost[live], "incoming_drops": lost[incoming], "live_adds": lost[incoming], "outgoing_adds": lost[live]}
 
     def _add_foreign_keys(self, database: str, keys: t.Iterable[t.Sequence[str]]) -> None:
         known = [objects.ForeignKey(*key) for key in keys]

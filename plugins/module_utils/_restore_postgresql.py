@@ -9,24 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
 from . import _database_postgresql, _postgresql_survey
-from ._command import NOTHING, limited
 from ._database_postgresql import MAINTENANCE_DATABASE, quoted_name, quoted_text
-from ._errors import CommandError, RollbackError
-from ._packing import of_packing, unpacking
+from ._errors import RollbackError
+from ._restore_postgresql_load import Loader
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
-    from ._packing import Keys, Stages
+    from ._packing import Keys
     from ._restore import Backup
 
-_ASIDE = "/var/tmp"  # on disk, where /tmp is often memory
-_LOADING = "-c synchronous_commit=off"  # the swap's commit, which is not, brings all that came before it to the disk, too
 _SLOW = 3600
 _WRITABLE = "SET default_transaction_read_only = off;\n"  # where the database's own setting says otherwise
 _READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n"
@@ -41,6 +37,7 @@ SELECT 'extension', name FROM pg_available_extensions;
 SELECT 'tablespace', spcname, pg_tablespace_location(oid) FROM pg_tablespace;
 SELECT 'database', datname, pg_has_role(datdba, 'MEMBER') FROM pg_database;
 SELECT 'directory', CASE WHEN pg_has_role('pg_read_all_settings', 'MEMBER') THEN current_setting('data_directory') ELSE '' END;
+SELECT 'memory', setting FROM pg_settings WHERE name = 'maintenance_work_mem';
 """
 
 
@@ -52,6 +49,7 @@ class _Server:
     superuser: bool = False
     creates: bool = False
     directory: str = ""
+    memory: int = 0
     known: dict[str, dict[str, str]] = field(
         default_factory=lambda: {"role": {}, "extension": {}, "tablespace": {}, "database": {}},
     )
@@ -65,6 +63,7 @@ class PostgresqlEngine:
     credentials: Credentials
     minimum_free: int = 0
     engine: t.ClassVar[str] = "postgresql"
+    proves_by_loading: t.ClassVar[bool] = True
     longest_name: t.ClassVar[int] = 63
 
     def __post_init__(self) -> None:
@@ -91,8 +90,6 @@ class PostgresqlEngine:
         self._check_privileges(server, about["owner"], backup["database"])
         location = server.known["tablespace"][about["tablespace"]] or server.directory
         _require_space(location, backup["database_bytes"], self.minimum_free, "the database server's data")
-        if not backup.get("encryption"):
-            _require_space(_ASIDE, backup["uncompressed_bytes"], self.minimum_free, "the unpacked backup")
 
     def _check_privileges(self, server: _Server, owner: str, live: str) -> None:
         login = self.credentials.user
@@ -110,35 +107,14 @@ class PostgresqlEngine:
         """Create the side database like the one that was backed up, and fill it."""
         self._not_valid = set(backup["not_valid"])
         about = backup["properties"]
-        self._administer(_postgresql_survey.creation(side, about, self._server().number))
-        unpack = unpacking(backup, keys)
-        if backup.get("encryption"):  # what was encrypted is not laid on the disk: one program loads it as it comes
-            self._fill(side, timeout, unpack)
-        else:
-            self._fill_in_parallel(side, timeout, unpack, jobs)
+        server = self._server()
+        with Loader(self.runner, self.credentials.with_database(side), backup, keys, timeout, server.memory) as loader:
+            contents = loader.contents()  # what is no archive is refused before anything is made
+            self._administer(_postgresql_survey.creation(side, about, server.number))
+            loader.run(contents, jobs)
         # only now, since settings such as a read-only default are not meant for the loading
         properties = _postgresql_survey.properties(side, about)
         self._ask(side, "ANALYZE;\n" + "".join(f"{statement};\n" for statement in properties), timeout=_SLOW)
-
-    def _fill_in_parallel(self, side: str, timeout: float, unpack: Stages, jobs: int) -> None:
-        with tempfile.TemporaryFile(dir=_ASIDE) as archive:  # it has no name there, so that a kill leaves none behind
-            self.runner.pipeline(unpack, output=archive.fileno(), watched=len(unpack) - 1, timeout=timeout)
-            os.fchmod(archive.fileno(), 0o644)  # the system user of the login opens it again by its descriptor
-            self._fill(side, timeout, [], [f"--jobs={jobs}", "/dev/stdin"], source=archive.fileno())
-
-    def _fill(self, side: str, timeout: float, before: Stages, more: t.Sequence[str] = (), source: int = NOTHING) -> None:
-        login = self.credentials.with_database(side)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            with _database_postgresql.connection(login, options=_LOADING) as words:
-                command = [self.runner.path("pg_restore"), "--format=custom", "--exit-on-error", "--no-password"]
-                command += [f"--dbname={words}", *more]
-                argv = limited(command, login.system_user, timeout, me=self.runner.me)
-                self.runner.pipeline([*before, argv], output=nowhere, watched=max(0, len(before) - 1), timeout=timeout, source=source)
-        except CommandError as error:
-            raise of_packing(error) or _database_postgresql.explained(error, login) from None
-        finally:
-            os.close(nowhere)
 
     def census(self, database: str) -> dict[str, t.Any]:
         """What a database holds, with the keys of the manifest."""
@@ -197,6 +173,8 @@ class PostgresqlEngine:
                 found.number, found.superuser, found.creates = int(values[0]), values[1] == "t", values[2] == "t"
             elif kind == "directory":
                 found.directory = values[0]
+            elif kind == "memory":
+                found.memory = int(values[0])
             else:
                 found.known[kind][values[0]] = values[-1]
         return found

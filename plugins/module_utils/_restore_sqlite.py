@@ -111,6 +111,7 @@ class SqliteEngine:
     live: str
     minimum_free: int
     engine: t.ClassVar[str] = "sqlite"
+    proves_by_loading: t.ClassVar[bool] = False
     longest_name: t.ClassVar[int] = 4000
 
     def check(self, backup: Backup, side: str) -> None:

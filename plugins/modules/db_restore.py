@@ -26,14 +26,18 @@ description:
     that the database had when it was backed up. A backup that needs a role or an extension that the server lacks is refused. Only
     whole databases can be restored, not single O(tables).
   - Before a swap, counters that number new rows are moved on to where those of the live database are, so that no number is given to a
-    second row and saved rows can be put back (C(AUTO_INCREMENT) of InnoDB, sequences of PostgreSQL that go up, C(AUTOINCREMENT) of SQLite).
+    second row and saved rows can be put back (C(AUTO_INCREMENT) of InnoDB, sequences of PostgreSQL and MariaDB that go up,
+    C(AUTOINCREMENT) of SQLite).
   - Of a physical backup, the files are made ready beside the others in the server's folder and taken over by empty tables of the side database
     (C(IMPORT TABLESPACE)). It is refused, before anything is made, by a server of another series, on another host, and where the user of the
     connection may not run programs as the system's user whose the server's files are.
   - In MariaDB and MySQL, in the side database and in the kept one, events are disabled; in the live one they are as they were.
   - The login needs the privileges for all this on the three databases, and SET USER (or SUPER) when views, triggers or programs
     belong to other users.
-  - An encrypted backup is decrypted in a stream and never laid on the disk. Therefore PostgreSQL loads it with one program, whatever O(jobs) says.
+  - A backup is decompressed, and decrypted, in a stream and never laid on the disk. Of PostgreSQL, O(jobs) programs read the same backup, each for other
+    tables; then as many make indexes and constraints. A kill in between may leave a list of the tables' names in C(/var/tmp).
+  - The checksum is compared before anything is made; whether the backup is whole and holds what its manifest says, is seen while and after it is
+    loaded. In check mode, where nothing is loaded, the backup is read for that.
   - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the
     environment, on disk, in a log or in the result.
 author:

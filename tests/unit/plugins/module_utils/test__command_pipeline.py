@@ -112,3 +112,18 @@ def test_a_stage_of_another_user_has_a_time_limit_of_its_own() -> None:
         *("runuser", "-u", "postgres", "--", "env", "LC_ALL=C.UTF-8"),
         *("timeout", "--kill-after=5", "60", "cat"),
     ]
+
+
+@pytest.mark.parametrize("watched", [0, None])
+def test_a_last_stage_that_may_be_satisfied_needs_not_read_everything(runner: Runner, tmp_path: pathlib.Path, watched: int | None) -> None:
+    stages = [["yes"], ["head", "-n", "1"]]
+    with (tmp_path / "out").open("wb") as output:
+        with pytest.raises(CommandError):
+            runner.pipeline(stages, output=output.fileno(), watched=watched)
+        runner.pipeline(stages, output=output.fileno(), watched=watched, satisfied=True)
+
+
+@pytest.mark.parametrize("stages", [[["sh", "-c", "echo y; exit 3"], ["cat"]], [["yes"], ["sh", "-c", "head -n 1; exit 3"]]])
+def test_who_fails_is_not_satisfied(runner: Runner, tmp_path: pathlib.Path, stages: list[list[str]]) -> None:
+    with (tmp_path / "out").open("wb") as output, pytest.raises(CommandError, match="status 3"):
+        runner.pipeline(stages, output=output.fileno(), watched=None, satisfied=True)

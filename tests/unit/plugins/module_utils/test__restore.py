@@ -38,6 +38,7 @@ class Fake:
     counted: dict[str, dict[str, int]] = field(default_factory=dict)
     engine: t.ClassVar[str] = "mysql"
     longest_name: t.ClassVar[int] = 64
+    proves_by_loading: bool = False
 
     def _do(self, what: str) -> None:
         self.done.append(what)
@@ -259,6 +260,18 @@ def test_a_damaged_backup_is_refused_before_anything_is_made(bench: Bench, monke
     monkeypatch.setattr(_backup_catalogue, "verify", damaged)
     assert "checksum differs" in refused(bench, "swapped").message
     assert bench.engine.databases == {"shop": "old"}
+
+
+@pytest.mark.parametrize(("loading", "check", "read"), [(True, False, "file"), (True, True, "all"), (False, False, "all")])
+def test_a_backup_is_read_once_where_loading_proves_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, loading: bool, check: bool, read: str
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(_backup_catalogue, "verify", lambda *_what: seen.append("all"))
+    monkeypatch.setattr(_backup_catalogue, "verify_file", lambda _backup: seen.append("file"))
+    bench.engine.proves_by_loading = loading
+    bench.reach("beside", check=check)
+    assert seen == [read]
 
 
 def test_a_load_that_fails_gives_its_space_back(bench: Bench) -> None:

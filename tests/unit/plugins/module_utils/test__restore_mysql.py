@@ -8,12 +8,19 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from databases import Streaming
 from hypothesis import given
 from hypothesis import strategies as some
 
 from ansible_collections.lastgood.rollback.plugins.module_utils import _database_dump_parallel as parallel
+from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql as engine
 from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql_load as load
 from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql_objects as objects
+from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql_swap as swap
+from ansible_collections.lastgood.rollback.plugins.module_utils._command import Completed
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
+from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
+from ansible_collections.lastgood.rollback.plugins.module_utils._packing import Keys
 
 EVENT = (
     "CREATE DEFINER=`a``b`@`%` EVENT `x ON SCHEDULE ENABLE` ON SCHEDULE EVERY '1:30' DAY_HOUR"
@@ -47,6 +54,83 @@ def event(sql: str = EVENT) -> objects.Definition:
         "client": "utf8mb4",
         "connection": "c",
     }
+
+
+class Answers:
+    """A server that is asked by the engine: the first answer whose words stand in the question; statements are remembered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: dict[str, list[list[str]]]) -> None:
+        self.rows = rows
+        self.said: list[str] = []
+        for module in (engine, swap, objects):
+            monkeypatch.setattr(module, "query", self.query)
+
+    def query(self, _runner: t.Any, credentials: Credentials, sql: str, **_how: t.Any) -> list[list[str]]:
+        self.said.append(f"{credentials.database}: {sql}")
+        return next((rows for words, rows in self.rows.items() if words in self.said[-1]), [])
+
+
+SHOP = Credentials(engine="mysql", database="shop", user="root")
+
+
+def mysql(monkeypatch: pytest.MonkeyPatch, rows: dict[str, list[list[str]]]) -> tuple[engine.MysqlEngine, Answers]:
+    answers = Answers(monkeypatch, rows)
+    return engine.MysqlEngine(t.cast("t.Any", None), SHOP, t.cast("t.Any", None), 0), answers
+
+
+def test_sequences_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"'SEQUENCE'": [["bills"]], "next_not_cached_value": [["bills", "2001"]], "auto_increment IS NOT NULL": [["users", "7"]]}
+    server, answers = mysql(monkeypatch, asked)
+    assert server.counters("shop") == {"users": 7, "bills": 2001}
+    server.count_on("shop", {"users": 9, "bills": 3001})
+    assert answers.said[-1] == "shop: ALTER TABLE `users` AUTO_INCREMENT = 9;\nDO SETVAL(`bills`, 3001, 0);\n"
+
+
+def test_a_foreign_key_to_a_table_that_is_missing_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [["here", "notes", "author", "customers", "id"], ["gone", "notes", "topic", "topics", "id"]]
+    server, answers = mysql(
+        monkeypatch, {"key_column_usage": keys, "table_type <> 'VIEW'": [["notes"], ["customers"]], "COUNT(*)": [["0"]]}
+    )
+    assert server.violations("shop__side") == ["notes.gone: the table topics, to which rows refer, is missing"]
+    assert "topics" not in answers.said[-1]
+
+
+def test_a_foreign_key_to_a_table_that_is_missing_stays_with_its_own_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, _answers = mysql(
+        monkeypatch,
+        {
+            "shop: SELECT DISTINCT": [["notes", "written", "customers"]],
+            "SHOW CREATE TABLE": [["notes", TABLE]],
+            "table_type <> 'VIEW'": [["notes"]],
+        },
+    )
+    plan = swap.Swap(server.runner, SHOP, server.record)._without_parents("shop", "shop__side")
+    assert [key.name for key in plan["live_drops"]] == ["written"]
+    assert plan["outgoing_adds"] == plan["live_drops"]
+    assert plan["incoming_drops"] == plan["live_adds"] == []
+
+
+@pytest.mark.parametrize(("dump", "whole"), [(DUMPED, True), (DUMPED[:-20], False), (b"", False)])
+def test_the_last_line_of_a_dump_is_looked_for_while_it_passes_by(dump: bytes, *, whole: bool) -> None:
+    ending = load._Ending(None)
+    assert b"".join(ending.feed(dump[start : start + 5]) for start in range(0, len(dump), 5)) == dump
+    assert ending.seen == whole
+
+
+@pytest.mark.parametrize(
+    ("dump", "error", "says"),
+    [
+        (DUMPED[:-40], "ERROR 1064 (42000) at line 41: You have an error in your SQL syntax", "its dump is not complete"),
+        (DUMPED[:-40], "", "its dump is not complete"),
+        (DUMPED[:-40], "ERROR 1114 (HY000) at line 4: The table 'a' is full", "is full"),
+        (DUMPED, "ERROR 1064 (42000) at line 4: You have an error in your SQL syntax", "SQL syntax"),
+    ],
+)
+def test_a_dump_that_was_cut_is_told_from_one_that_does_not_fit(dump: bytes, error: str, says: str) -> None:
+    host = Streaming(stream=dump, failure=Completed(("mariadb",), 1, "", error) if error else None)
+    backup = {"id": "shop-1", "path": "/backups/shop-1.sql.zst", "form": "logical"}
+    with pytest.raises(RollbackError, match=says):
+        load.Loader(t.cast("t.Any", host), SHOP, backup, Keys(), 60).run(1)
 
 
 def test_an_event_is_disabled_and_enabled_where_it_says_so_and_nowhere_else() -> None:

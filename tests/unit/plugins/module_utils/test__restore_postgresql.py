@@ -63,7 +63,6 @@ def test_a_backup_that_fits_passes(engine: PostgresqlEngine, server: Server) -> 
         ({"client_version": "who knows"}, "does not say a version"),
         ({"roles": ["shop", "gone"]}, "role gone"),
         ({"extensions": {"postgis": "3"}}, "extension postgis"),
-        ({"uncompressed_bytes": 1 << 60}, "the unpacked backup needs"),
     ],
 )
 def test_what_cannot_work_is_refused(engine: PostgresqlEngine, more: dict[str, t.Any], says: str) -> None:
@@ -86,27 +85,63 @@ def test_missing_privileges_are_named(engine: PostgresqlEngine, server: Server, 
 
 
 def test_loading_creates_fills_and_only_then_configures(engine: PostgresqlEngine, server: Server) -> None:
-    engine.load(backup(), "shop__side", keys=Keys(), jobs=3, timeout=60)
-    unpack, fill = server.pipelines
-    assert unpack == [["zstd", "--decompress", "--stdout", "--quiet", "--", "/backups/shop-1.pgdump.zst"]]
-    assert fill[0][:4] == ["sudo", "-n", "-u", "postgres"]
-    assert "timeout" in fill[0]
-    assert {"--exit-on-error", "--jobs=3", "/dev/stdin"} <= set(fill[0])
-    assert any("dbname='shop__side'" in word and "synchronous_commit=off" in word for word in fill[0])
+    engine.load(backup(tables={"users": 5, "migrations": 2}), "shop__side", keys=Keys(), jobs=3, timeout=60)
+    lists, before, *rows, after = server.pipelines
+    unpack = ["zstd", "--decompress", "--stdout", "--quiet", "--", "/backups/shop-1.pgdump.zst"]
+    assert (lists[0], lists[1][1:]) == (unpack, ["--format=custom", "--list"])
+    assert all(stages[0] == unpack and "--section=data" in stages[1] for stages in rows)
+    for section, stages in (("pre-data", before), ("post-data", after)):
+        ((*command, archive),) = stages
+        assert command[:4] == ["sudo", "-n", "-u", "postgres"]
+        assert {"timeout", "--exit-on-error", f"--section={section}"} <= set(command)
+        assert archive == "/dev/stdin"
+        assert any("dbname='shop__side'" in word and "synchronous_commit=off" in word for word in command)
+    assert "--jobs=3" in after[0]
     assert server.said[1].startswith('CREATE DATABASE "shop__side" ')
     assert server.said[2].startswith("ANALYZE;\nREVOKE ALL")
 
 
-def test_what_was_encrypted_is_loaded_as_it_comes(engine: PostgresqlEngine, server: Server, tmp_path: pathlib.Path) -> None:
+def test_several_programs_take_different_tables_from_the_archive(engine: PostgresqlEngine, server: Server) -> None:
+    engine.load(backup(tables={"users": 5, "migrations": 2, 'audit."a.b"': 2}), "shop__side", keys=Keys(), jobs=2, timeout=60)
+    first, second = sorted(server.lists, key=len, reverse=True)
+    assert "TABLE DATA public users shop" in first
+    assert "SEQUENCE SET" in first
+    assert second.splitlines() == ["3341; 0 16391 TABLE DATA public migrations shop", "3342; 0 16392 TABLE DATA audit a.b shop"]
+
+
+@pytest.mark.parametrize(("own", "used"), [("65536", "131072kB"), ("1048576", "1048576kB")])
+def test_a_server_that_gives_indexes_more_memory_keeps_to_that(engine: PostgresqlEngine, server: Server, own: str, used: str) -> None:
+    server.server += f"memory,{own}\n"
+    engine.load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
+    assert any(f"maintenance_work_mem={used}" in word for word in server.pipelines[-1][0])
+
+
+def test_what_was_encrypted_is_decrypted_in_each_stream(engine: PostgresqlEngine, server: Server, tmp_path: pathlib.Path) -> None:
     (tmp_path / "key").touch()
-    secret = backup(bytes=9, encryption={"tool": "age", "recipients": ["age1x"]}, uncompressed_bytes=1 << 60)
-    engine.check(secret, "shop__side")  # it needs no room for what is never laid on the disk
+    secret = backup(bytes=9, encryption={"tool": "age", "recipients": ["age1x"]}, tables={"users": 1, "migrations": 1})
+    engine.check(secret, "shop__side")
     engine.load(secret, "shop__side", keys=Keys(identity_file=str(tmp_path / "key")), jobs=3, timeout=60)
-    ((read, decrypt, unpack, fill),) = server.pipelines
-    assert (read[0], unpack[0]) == ("dd", "zstd")
-    assert decrypt == ["age", "--decrypt", "--identity", str(tmp_path / "key")]
-    assert "pg_restore" in " ".join(fill)
-    assert not {"--jobs=3", "/dev/stdin"} & set(fill)
+    _lists, _before, *rows, _after = server.pipelines
+    assert len(rows) == 2
+    for read, decrypt, unpack, fill in rows:
+        assert (read[0], unpack[0]) == ("dd", "zstd")
+        assert decrypt == ["age", "--decrypt", "--identity", str(tmp_path / "key")]
+        assert "pg_restore" in " ".join(fill)
+
+
+@pytest.mark.requirement("D-010")
+def test_what_is_no_archive_is_refused_before_anything_is_made(engine: PostgresqlEngine, server: Server) -> None:
+    said = "pg_restore: error: did not find magic string in file header"
+    server.failures["pg_restore --format=custom --list"] = Completed(("pg_restore",), 1, "", said)
+    with pytest.raises(RollbackError, match=r"shop-1 cannot be used: its archive cannot be read: .*magic"):
+        engine.load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
+    assert not [sql for sql in server.said if "CREATE DATABASE" in sql]
+
+
+def test_what_cannot_be_unpacked_is_no_fault_of_the_server(engine: PostgresqlEngine, server: Server) -> None:
+    server.failures["zstd"] = Completed(("zstd", "--decompress"), 1, "", "/backups/shop-1.pgdump.zst : Read error (39) : premature end")
+    with pytest.raises(RollbackError, match=r"shop-1 cannot be used: its archive cannot be read: zstd .*premature end"):
+        engine.load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
 
 
 def test_a_load_that_fails_says_why_without_the_password(server: Server) -> None:
