@@ -168,6 +168,11 @@ def failed(error: CommandError) -> RollbackError | None:
     return of_packing(error)
 
 
+def of_unpacking(error: CommandError) -> bool:
+    """Whether a program failed that makes a backup readable, and not the one that reads it."""
+    return error.message.startswith(("dd ", "zstd ", "age ", "gpg "))
+
+
 def of_packing(error: CommandError) -> RollbackError | None:
     """The error, when one of our own programs failed and not what they read from or write to."""
     return error if error.stderr.startswith(("zstd", "age", "gpg")) else None

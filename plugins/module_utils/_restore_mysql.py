@@ -38,9 +38,10 @@ SELECT 'table', table_name FROM information_schema.tables WHERE table_schema = D
 """
 _COUNTERS = """
 /*!80000 SET SESSION information_schema_stats_expiry = 0 */;
-SELECT table_name, auto_increment FROM information_schema.tables
-  WHERE table_schema = {} AND engine = 'InnoDB' AND auto_increment IS NOT NULL;
+SELECT table_name, IF(table_type = 'SEQUENCE', 'sequence', auto_increment) FROM information_schema.tables
+  WHERE table_schema = {} AND (table_type = 'SEQUENCE' OR (engine = 'InnoDB' AND auto_increment IS NOT NULL));
 """
+_OF_A_SEQUENCE = "sequence"
 _SEQUENCES = "SELECT table_name FROM information_schema.tables WHERE table_schema = {} AND table_type = 'SEQUENCE'"
 _KEYS = """
 SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
@@ -128,12 +129,14 @@ class MysqlEngine:
         return self._ask(f"START TRANSACTION READ ONLY;\n{sql.rstrip().rstrip(';')};", database)
 
     def counters(self, database: str) -> dict[str, int]:
+        rows = self._ask(_COUNTERS.format(quoted_text(database)))
         upwards = "".join(
             f"SELECT {quoted_text(name)}, next_not_cached_value FROM {quoted_name(name)} WHERE increment >= 0 AND NOT cycle_option;\n"
-            for name in self._sequences(database)
+            for name, number in rows
+            if number == _OF_A_SEQUENCE
         )
-        rows = [*self._ask(_COUNTERS.format(quoted_text(database))), *self._ask(upwards, database)]
-        return {name: int(number) for name, number in rows}
+        found = [row for row in rows if row[1] != _OF_A_SEQUENCE] + self._ask(upwards, database)
+        return {name: int(number) for name, number in found}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         sequences = self._sequences(database)

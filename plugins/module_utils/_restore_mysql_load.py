@@ -19,7 +19,7 @@ from . import _restore_mysql_objects as objects
 from ._database_mysql import EXACTLY, client, explained, option_file, query, quoted_name
 from ._dump_census import TRAILER
 from ._errors import CommandError, RollbackError
-from ._packing import unpacking
+from ._packing import of_unpacking, unpacking
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -100,6 +100,8 @@ class Loader:
         except CommandError as error:
             if _CUT in error.stderr and not ending.seen:
                 raise self._not_complete() from None
+            if of_unpacking(error):
+                raise self._not_complete(f": {error.message.rstrip('.')}") from None
             if "ERROR" in error.stderr:
                 raise explained(error, self.credentials) from None
             raise
@@ -108,8 +110,8 @@ class Loader:
         if not ending.seen:
             raise self._not_complete()
 
-    def _not_complete(self) -> RollbackError:
-        return RollbackError(f"The backup {self.backup['id']} cannot be used: its dump is not complete.")
+    def _not_complete(self, why: str = "") -> RollbackError:
+        return RollbackError(f"The backup {self.backup['id']} cannot be used: its dump is not complete{why}.")
 
     def _without_indexes(self, data: t.Sequence[t.Mapping[str, t.Any]]) -> list[_Later]:
         """Take the secondary indexes and the foreign keys away from large tables while they are empty.

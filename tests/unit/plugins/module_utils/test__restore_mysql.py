@@ -79,7 +79,11 @@ def mysql(monkeypatch: pytest.MonkeyPatch, rows: dict[str, list[list[str]]]) -> 
 
 
 def test_sequences_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {"'SEQUENCE'": [["bills"]], "next_not_cached_value": [["bills", "2001"]], "auto_increment IS NOT NULL": [["users", "7"]]}
+    asked = {
+        "IF(table_type = 'SEQUENCE'": [["users", "7"], ["bills", "sequence"]],
+        "next_not_cached_value": [["bills", "2001"]],
+        "table_type = 'SEQUENCE'": [["bills"]],
+    }
     server, answers = mysql(monkeypatch, asked)
     assert server.counters("shop") == {"users": 7, "bills": 2001}
     server.count_on("shop", {"users": 9, "bills": 3001})
