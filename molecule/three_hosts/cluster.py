@@ -84,6 +84,8 @@ ACTS = (
     ),
     Act("repaired", "resume", {"take_over": "rehearsed"}, before={"web2": REPAIR}),
     Act("undone", "undo"),
+    Act("alone_fails", "emergency_rollback", {"target": "v1.2.3"}, {"web2": BREAK}, limit=(WITHOUT.name,)),
+    Act("alone_repaired", "resume", {}, {"web2": REPAIR}),
 )
 
 

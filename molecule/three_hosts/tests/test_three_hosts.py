@@ -147,3 +147,13 @@ def test_undone_everywhere() -> None:
     assert after("undone", "commit") == record("one_fails")["before"]["hosts"][WEB1]["commit"].split() * 2
     assert after("undone", "closed") == [False, False]
     assert [line.partition(":")[0] for line in last_lines("undone")] == ["UNDONE"] * 2
+
+
+def test_a_run_that_one_host_has_left_is_finished_there_and_nowhere_else() -> None:
+    assert after("alone_fails", "closed") == [False, True]
+    found = record("alone_repaired")
+    assert found["rc"] == 0, found["output"]
+    assert after("alone_repaired", "closed") == [False, False]
+    assert after("alone_repaired", "version")[1] == "1.2.3"
+    assert found["before"]["hosts"][WEB1] == found["after"]["hosts"][WEB1]
+    assert [line.partition(":")[0] for line in last_lines("alone_repaired")] == ["NOTHING TO DO", "ROLLED BACK"]

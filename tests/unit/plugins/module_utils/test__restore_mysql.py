@@ -103,6 +103,7 @@ def test_a_foreign_key_to_a_table_that_is_missing_stays_with_its_own_database(mo
     server, _answers = mysql(
         monkeypatch,
         {
+            "'parent'": [["table", "shop", "notes"], ["parent", "shop", "customers"], ["table", "shop__side", "notes"]],
             "shop: SELECT DISTINCT": [["notes", "written", "customers"]],
             "SHOW CREATE TABLE": [["notes", TABLE]],
             "table_type <> 'VIEW'": [["notes"]],
