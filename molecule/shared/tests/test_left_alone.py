@@ -41,7 +41,7 @@ def test_users_notice_nothing(rehearsed: Rehearsed) -> None:
 @only(lambda rehearsed: rehearsed.run.expected != "refused")
 def test_no_question_goes_without_a_good_answer(rehearsed: Rehearsed) -> None:
     users = rehearsed.users()
-    assert users.asked > 10
+    assert users.asked >= 5
     assert users.failed == 0
     assert rehearsed.users("/health/ready").failed == 0
 
