@@ -49,6 +49,10 @@ class Completed:
     stderr: str
 
     @property
+    def timed_out(self) -> bool:
+        return self.rc == _TIMED_OUT
+
+    @property
     def output(self) -> str:
         """The end of what the program said, for messages."""
         text = "\n".join(part for part in (self.stderr.strip(), self.stdout.strip()) if part)
@@ -476,4 +480,5 @@ def _failure(done: Completed, timeout: float | None) -> CommandError:
         message = f"{name} did not end in time."
     else:
         message = f"{name} ended with status {done.rc}: {done.output or 'no output'}."
-    return CommandError(message, rc=done.rc, stdout=done.stdout, stderr=done.stderr)
+    program = os.path.basename(done.argv[0])
+    return CommandError(message, rc=done.rc, stdout=done.stdout, stderr=done.stderr, program=program, timed_out=done.timed_out)

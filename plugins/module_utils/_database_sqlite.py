@@ -21,7 +21,6 @@ if t.TYPE_CHECKING:
 
 _ASIDE = "/var/tmp"  # on disk, where /tmp is often memory
 _EXPECTED_SHRINKING = 3
-_TIMED_OUT = 124
 _COPY = """
 import contextlib, json, sqlite3, sys, urllib.parse
 
@@ -98,7 +97,7 @@ class SqliteSource:
         argv = ["python3", "-c", _COPY, self.database, copy, self.migrations_table]
         done = self.runner.run(argv, user=self.user, timeout=timeout, check=False)
         if done.rc != 0:
-            why = (done.stderr.strip().splitlines() or ["it took too long" if done.rc == _TIMED_OUT else "no reason given"])[-1]
+            why = (done.stderr.strip().splitlines() or ["it took too long" if done.timed_out else "no reason given"])[-1]
             raise RollbackError(f"The SQLite database {self.database} could not be copied: {why}.")
         facts: dict[str, t.Any] = json.loads(done.stdout)
         damage = facts.pop("integrity")

@@ -13,8 +13,22 @@ _PROGRAM_ENDS = b"\nDELIMITER ;\n"
 _TABLE_ENDS = re.compile(rb"\n(?:UNLOCK TABLES;|/\*!40000 ALTER TABLE `(?:[^`\n]|``)+` ENABLE KEYS \*/;)")
 _ROW = b"\n("
 _STATEMENT = b"\nINSERT INTO "
-TRAILER = re.compile(rb"\n-- Dump completed[^\n]*\n*\Z")
+_TRAILER = re.compile(rb"\n-- Dump completed[^\n]*\n*\Z")
 _TAIL = 200
+
+
+class Ending:
+    """Looks for the line that a dump program writes last, while a dump passes by."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def feed(self, chunk: bytes) -> None:
+        self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
+
+    @property
+    def seen(self) -> bool:
+        return bool(_TRAILER.search(self._tail))
 
 
 class Census:
@@ -32,7 +46,7 @@ class Census:
         self._count = 0
         self._statements = False
         self._pending = b"\n"
-        self._tail = b""
+        self._ending = Ending()
 
     def feed(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -40,7 +54,7 @@ class Census:
         whole = data.rfind(b"\n")  # the last line may go on in the next chunk
         self._lines(data, whole)
         self._pending = data[whole:]
-        self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
+        self._ending.feed(chunk)
 
     def join(self, other: Census) -> None:
         """Go on where another dump follows this one."""
@@ -56,7 +70,7 @@ class Census:
     @property
     def complete(self) -> bool:
         """Whether the dump ends with the line that its program writes last."""
-        return bool(TRAILER.search(self._tail))
+        return self._ending.seen
 
     def _note(self, table: str, rows: int | None) -> None:
         """A table that is dumped in several pieces has the rows of all of them."""

@@ -36,8 +36,12 @@ class RollbackError(Exception):
 class CommandError(RollbackError):
     """A program ended with a status other than 0, or did not end in time."""
 
-    def __init__(self, message: str, *, rc: int, stdout: str, stderr: str, **more: t.Any) -> None:
+    def __init__(
+        self, message: str, *, rc: int, stdout: str, stderr: str, program: str = "", timed_out: bool = False, **more: t.Any
+    ) -> None:
         super().__init__(message, **more)
+        self.program = program
+        self.timed_out = timed_out
         self.rc = rc
         self.stdout = stdout
         self.stderr = stderr

@@ -27,7 +27,6 @@ _VERSION = 1
 _BEGIN, _END, _PARAMETERS, _INPUT, _OUTPUT = 1, 3, 4, 5, 6
 _RESPONDER = 1
 _COMPLETE = 0
-_TIMED_OUT = 124  # the status of timeout(1)
 _HEADER = struct.Struct(">BBHHBx")
 _LARGEST_RECORD = 65535
 _LARGEST_ANSWER = 4 * 1024 * 1024
@@ -85,7 +84,7 @@ def exchange_with(runner: Runner, address: str, user: str | None) -> Exchange:
     def by_relay(sent: bytes, seconds: float) -> bytes:
         argv = [sys.executable, "-I", "-S", "-c", _RELAY, address, f"{seconds:g}"]
         done = runner.run(argv, user=user, stdin=sent.decode("utf-8", "surrogateescape"), check=False, timeout=seconds + 5)
-        if done.rc == _TIMED_OUT:
+        if done.timed_out:
             raise Unanswered(f"PHP-FPM at {address}, asked as {user}: no answer within {seconds:.3g} s")
         if done.rc != 0:
             said = one_line((done.stderr.strip().splitlines() or [f"status {done.rc}"])[-1], 120)

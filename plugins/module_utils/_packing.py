@@ -30,6 +30,7 @@ _KINDS = {
 }
 _GPG = ("gpg", "--batch", "--no-tty", "--quiet")
 _PATIENCE = 60
+_PROGRAMS = ("dd", "zstd", "age", "gpg")
 _UNZSTD = ("zstd", "--decompress", "--stdout", "--quiet")
 
 Stages = list[list[str]]
@@ -168,14 +169,9 @@ def failed(error: CommandError) -> RollbackError | None:
     return of_packing(error)
 
 
-def of_unpacking(error: CommandError) -> bool:
-    """Whether a program failed that makes a backup readable, and not the one that reads it."""
-    return error.message.startswith(("dd ", "zstd ", "age ", "gpg "))
-
-
 def of_packing(error: CommandError) -> RollbackError | None:
-    """The error, when one of our own programs failed and not what they read from or write to."""
-    return error if error.stderr.startswith(("zstd", "age", "gpg")) else None
+    """The error, when a program that packs or unpacks failed by itself: not what it reads from or writes to, and not for lack of time."""
+    return error if error.program in _PROGRAMS and error.rc > 0 and not error.timed_out else None
 
 
 def _gpg(home: str | None) -> list[str]:

@@ -16,7 +16,6 @@ if t.TYPE_CHECKING:
     from ._command import Runner
 
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts", "ActiveEnterTimestampMonotonic")
-_TIMED_OUT = 124
 _GLOB = frozenset("*?[")
 _SUFFIXES = (".service", ".socket", ".target", ".timer", ".mount", ".path", ".slice", ".scope", ".device", ".swap")
 
@@ -166,7 +165,7 @@ class UnitsProbe:
         names = [*self._wanted.exact, *self._wanted.patterns]
         argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *names]
         done = self._runner.run(argv, timeout=seconds, check=False)
-        if done.rc == _TIMED_OUT:
+        if done.timed_out:
             raise ProbeError("systemctl did not answer in time")
         if done.rc != 0:
             raise ProbeError(f"systemctl ended with status {done.rc}: {one_line(done.output) or 'no output'}")

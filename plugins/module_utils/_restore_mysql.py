@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import _mariadb_files
 from . import _restore_mysql_load as load
@@ -42,7 +42,6 @@ SELECT table_name, IF(table_type = 'SEQUENCE', 'sequence', auto_increment) FROM 
   WHERE table_schema = {} AND (table_type = 'SEQUENCE' OR (engine = 'InnoDB' AND auto_increment IS NOT NULL));
 """
 _OF_A_SEQUENCE = "sequence"
-_SEQUENCES = "SELECT table_name FROM information_schema.tables WHERE table_schema = {} AND table_type = 'SEQUENCE'"
 _KEYS = """
 SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
   FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
@@ -65,6 +64,7 @@ class MysqlEngine:
     credentials: Credentials
     record: Record
     minimum_free: int
+    sequences: set[str] = field(default_factory=set)  # those whose counters were read: they are moved on in another way than tables
     engine: t.ClassVar[str] = "mysql"
     proves_by_loading: t.ClassVar[bool] = True
     longest_name: t.ClassVar[int] = 64
@@ -130,26 +130,23 @@ class MysqlEngine:
 
     def counters(self, database: str) -> dict[str, int]:
         rows = self._ask(_COUNTERS.format(quoted_text(database)))
+        sequences = {name for name, number in rows if number == _OF_A_SEQUENCE}
+        self.sequences |= sequences
         upwards = "".join(
             f"SELECT {quoted_text(name)}, next_not_cached_value FROM {quoted_name(name)} WHERE increment >= 0 AND NOT cycle_option;\n"
-            for name, number in rows
-            if number == _OF_A_SEQUENCE
+            for name in sorted(sequences)
         )
         found = [row for row in rows if row[1] != _OF_A_SEQUENCE] + self._ask(upwards, database)
         return {name: int(number) for name, number in found}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
-        sequences = self._sequences(database)
         changes = (
             f"DO SETVAL({quoted_name(name)}, {number}, 0);\n"
-            if name in sequences
+            if name in self.sequences
             else f"ALTER TABLE {quoted_name(name)} AUTO_INCREMENT = {number};\n"
             for name, number in counters.items()
         )
         self._ask("".join(changes), database)
-
-    def _sequences(self, database: str) -> set[str]:
-        return {name for (name,) in self._ask(_SEQUENCES.format(quoted_text(database)))}
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         Swap(self.runner, self.credentials, self.record).run(live, incoming, outgoing, tables)

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 from . import _restore_mysql_objects as objects
 from ._database_mysql import EXACTLY, client, explained, option_file, query, quoted_name
-from ._dump_census import TRAILER
+from ._dump_census import Ending
 from ._errors import CommandError, RollbackError
-from ._packing import of_unpacking, unpacking
+from ._packing import of_packing, unpacking
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -35,7 +35,6 @@ _ROWS = b"\nINSERT INTO "
 _ENDS = b"\n-- Dump completed"
 _KEY = re.compile(r"^  ((?:UNIQUE )?KEY `((?:[^`]|``)+)` .*?),?$", re.MULTILINE)
 _COUNTER = re.compile(r"^  (`(?:[^`]|``)+`) .*\bAUTO_INCREMENT\b", re.MULTILINE)
-_TAIL = 200
 _CUT = "ERROR 1064 "  # what a server says to the beginning of a statement
 _SETTINGS = "SET SESSION foreign_key_checks = 0;\n"
 
@@ -88,19 +87,24 @@ class Loader:
     def _load(self, part: t.Mapping[str, t.Any] | None, watch: t.Callable[[bytes], bytes] | None = None) -> None:
         """Decompress the whole backup, or a part of it, into the server."""
         unpack = unpacking(self.backup, self.keys, part)
-        ending = _Ending(watch)
+        ending = Ending()
+
+        def look(chunk: bytes) -> bytes:
+            ending.feed(chunk)
+            return watch(chunk) if watch else chunk
+
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
             with option_file(self.credentials) as options:
                 into = [client(self.runner), f"--defaults-file={options}", *EXACTLY, "--default-character-set=utf8mb4"]
                 into += ["--max-allowed-packet=1G", f"--database={self.credentials.database}"]
                 self.runner.pipeline(
-                    [*unpack, into], output=nowhere, watch=ending.feed, watched=len(unpack) - 1, timeout=self.deadline - time.monotonic()
+                    [*unpack, into], output=nowhere, watch=look, watched=len(unpack) - 1, timeout=self.deadline - time.monotonic()
                 )
         except CommandError as error:
             if _CUT in error.stderr and not ending.seen:
                 raise self._not_complete() from None
-            if of_unpacking(error):
+            if of_packing(error):
                 raise self._not_complete(f": {error.message.rstrip('.')}") from None
             if "ERROR" in error.stderr:
                 raise explained(error, self.credentials) from None
@@ -158,22 +162,6 @@ class _Later(t.NamedTuple):
     table: str
     text: str
     indexes: list[str]
-
-
-class _Ending:
-    """Looks for the line that a dump program writes last, while a dump passes by; another watch may see and change it first."""
-
-    def __init__(self, watch: t.Callable[[bytes], bytes] | None) -> None:
-        self._watch = watch
-        self._tail = b""
-
-    @property
-    def seen(self) -> bool:
-        return bool(TRAILER.search(self._tail))
-
-    def feed(self, chunk: bytes) -> bytes:
-        self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
-        return self._watch(chunk) if self._watch else chunk
 
 
 class _Shared:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from . import _database_postgresql
 from ._command import NOTHING, limited
 from ._errors import CommandError, RollbackError
-from ._packing import of_packing, of_unpacking, unpacking
+from ._packing import of_packing, unpacking
 from ._postgresql_survey import table_name
 
 if t.TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Loader:
 
     def _explained(self, error: CommandError) -> RollbackError:
         found = _NOT_READABLE.search(error.stderr)
-        if found or of_packing(error) or of_unpacking(error):
+        if found or of_packing(error):
             why = found.group(0) if found else error.message.rstrip(".")
             return RollbackError(f"The backup {self.backup['id']} cannot be used: its archive cannot be read: {why}.")
         return _database_postgresql.explained(error, self.credentials)
