@@ -595,5 +595,31 @@ CASES: dict[str, Case] = {
         "migration",
         layout="releases",
     ),
+    "releases_database": Case(
+        (
+            Run("controlled", "switched"),  # leaves a backup
+            refused("not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", before=(DAMAGE_DATA,), **TO_THE_BACKUP),
+            Run("restored", "restored", approved_in="not_approved", says=("organizations: 10 changed",), **TO_THE_BACKUP),
+            Run("undone", "swapped_back", "undo", {}, says=("UNDONE: chom", "v1.2.3 with the database as before the run")),
+            recorded("released", "RELEASED: chom", playbook="database_release", extra={"confirm": "chom"}),
+            recorded("good", "v1.2.3 is VERIFIED", extra={"state": "verified"}),
+            refused(
+                "all_not_approved",
+                "Nobody agreed to this plan yet",
+                "configuration: as in the restore point",
+                before=("chom-deploy bad/crash", VISIT, "sed -i s/^CHOM_THEME=.*/CHOM_THEME=missing/ /var/www/chom/shared/.env"),
+                **TO_THE_RESTORE_POINT,
+            ),
+            Run(
+                "all_restored",
+                "restored",
+                approved_in="all_not_approved",
+                says=("ROLLED BACK: chom v1.2.4 -> v1.2.3",),
+                **TO_THE_RESTORE_POINT,
+            ),
+        ),
+        "none",
+        layout="releases",
+    ),
     "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }

@@ -102,14 +102,7 @@ class MysqlEngine:
 
     def violations(self, database: str) -> list[str]:
         keys, tables = _keys(self._ask(_KEYS, database)), set(Swap(self.runner, self.credentials, self.record).tables(database))
-        return [
-            *self._without_parents([key for key in keys if key.parent in tables], lambda table: (database, database)),
-            *(
-                f"{key.table}.{key.name}: the table {key.parent}, to which rows refer, is missing"
-                for key in keys
-                if key.parent not in tables
-            ),
-        ]
+        return self._broken(keys, tables, database, database)
 
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         swap = Swap(self.runner, self.credentials, self.record)
@@ -121,8 +114,8 @@ class MysqlEngine:
         stay = [key for key in _keys(self._ask(_KEYS, live)) if key.table not in chosen and key.parent in chosen]
         come = [key for key in _keys(self._ask(_KEYS, incoming)) if key.table in chosen and key.parent not in chosen]
         return [
-            *self._without_parents(stay, lambda table: (live, incoming)),
-            *self._without_parents(come, lambda table: (incoming, live)),
+            *self._broken(stay, there, live, incoming),
+            *self._broken(come, here, incoming, live),
         ]
 
     def ask(self, database: str, sql: str) -> list[list[str]]:
@@ -209,10 +202,17 @@ class MysqlEngine:
                 state=UNTOUCHED,
             )
 
-    def _without_parents(self, keys: t.Sequence[_Key], where: t.Callable[[str], tuple[str, str]]) -> list[str]:
+    def _broken(self, keys: t.Sequence[_Key], tables: t.Container[str], child: str, parent: str) -> list[str]:
+        """Foreign keys of tables in one database whose rows, or whose whole table, the other one lacks, in words; tables are the other's."""
+        missing = [key for key in keys if key.parent not in tables]
+        return [
+            *self._without_parents([key for key in keys if key.parent in tables], child, parent),
+            *(f"{key.table}.{key.name}: the table {key.parent}, to which rows refer, is missing" for key in missing),
+        ]
+
+    def _without_parents(self, keys: t.Sequence[_Key], child: str, parent: str) -> list[str]:
         sql = []
         for key in keys:
-            child, parent = where(key.table)
             pairs = [(quoted_name(one), quoted_name(other)) for one, other in key.columns]
             joined = " AND ".join(f"c.{one} = p.{other}" for one, other in pairs)
             given = " AND ".join(f"c.{one} IS NOT NULL" for one, _other in pairs)

@@ -26,6 +26,7 @@ class Verdict:
     reopen: bool = False
     undo: bool = False
     close: bool = False
+    stop_workers: bool = False
 
 
 # What another run or the dead-man timer made of the application is not for this one to say, let alone to change.
@@ -51,7 +52,9 @@ def on_top(origin: t.Mapping[str, t.Any], steps: t.Mapping[str, Step]) -> dict[s
     if "gate" in steps:  # what was proven earlier is not what runs now
         both["gate"] = steps["gate"]
     if attempted(steps["close traffic"]):  # whatever was opened before is closed again since
-        both.update({name: steps[name] for name in ("reopen", "start workers")})
+        both["reopen"] = steps["reopen"]
+    if attempted(steps["close traffic"]) or attempted(steps["quiesce writers"]):  # and whoever was started is stopped again
+        both["start workers"] = steps["start workers"]
     if attempted(both["close traffic"]):
         both["close traffic"] = {**both["close traffic"], "was_down": origin["was_down"]}
     return both
@@ -74,9 +77,7 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
     if not succeeded(steps["lock"]):
         return Verdict("refused", "Nothing was changed by this run.")
     if succeeded(steps["reopen"]):
-        if not succeeded(steps["start workers"]):
-            return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.")
-        return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.")
+        return _open_and_proven(steps, target, before)
     stopped = attempted(steps["quiesce writers"])
     closed = steps["close traffic"]
     if not attempted(closed) and not _code_untouched(steps):
@@ -100,13 +101,25 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
 def _switched_while_open(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool) -> Verdict:
     """A link was switched with users on the site: what they get now is proven, or they may not have it."""
     if succeeded(steps.get("gate", {})):
-        if attempted(steps["start workers"]) and not succeeded(steps["start workers"]):
-            return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.")
-        return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.")
+        return _open_and_proven(steps, target, before)
     if undo and succeeded(steps["switch code"]):
         return Verdict("held", f"The application is open and runs {target}, which is not proven.", undo=True)
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
-    return Verdict("held", state, close=True)
+    return Verdict("held", state, close=True, stop_workers=True)
+
+
+def _open_and_proven(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
+    """Users have what was proven; the workers may not run yet, or may still run what was before."""
+    if succeeded(steps["start workers"]):
+        return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.")
+    if attempted(steps["start workers"]):
+        return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.")
+    stop = steps["quiesce writers"]
+    if attempted(stop) and not succeeded(stop):
+        state = f"The application runs {target} and is open, but its workers were not renewed: those that run still run {before}."
+        return Verdict("failed", state, start_workers=True)
+    state = f"The application runs {target} and is open, and the workers that ran run again."
+    return Verdict("failed", state, start_workers=True, stop_workers=not attempted(stop))
 
 
 def together(own: Verdict, others: t.Mapping[str, Verdict]) -> Verdict:

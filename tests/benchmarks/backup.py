@@ -24,7 +24,7 @@ def backup(host: Host, runs: int, note: t.Callable[[str], None]) -> list[Compari
     """Wall time from the controller, and the size of the file."""
     seconds, size = Comparison("backup", "s", 0.6), Comparison("backup_size", "bytes", 1.0)
     note("backup: a database of one gigabyte is being made")
-    host.root(prepare())
+    host.root(prepare(host.gigabytes))
     try:
         host.root(f"mariadb-dump --single-transaction {DATABASE} > /dev/null")  # both sides find the data in memory
         for number in range(runs):
@@ -44,11 +44,17 @@ def backup(host: Host, runs: int, note: t.Callable[[str], None]) -> list[Compari
     return [seconds, size]
 
 
-def prepare() -> str:
+def data(file: str, gigabytes: int) -> str:
+    """The statements that make the database."""
+    text = (HERE / file).read_text(encoding="utf-8")
+    return text.replace(":users", str(350_000 * gigabytes)).replace(":activities", str(2_900_000 * gigabytes))
+
+
+def prepare(gigabytes: int) -> str:
     """The shell script that makes the database, the login of its application and a backup directory."""
     return f"""
 mariadb <<'END'
-{(HERE / "backup.sql").read_text(encoding="utf-8")}
+{data("backup.sql", gigabytes)}
 END
 printf '%s\\n' DB_DATABASE={DATABASE} DB_USERNAME={DATABASE} DB_PASSWORD=bench >{ENVIRONMENT}
 chown www-data {ENVIRONMENT}

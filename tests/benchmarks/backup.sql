@@ -23,7 +23,7 @@ INSERT INTO users SELECT
   LEFT(MD5(RAND(3)), 30),
   '2026-01-01' + INTERVAL FLOOR(RAND(4) * 20000000) SECOND,
   '2026-06-01' + INTERVAL FLOOR(RAND(5) * 10000000) SECOND
-FROM seq_1_to_350000;
+FROM seq_1_to_:users;
 
 CREATE TABLE activity (
   id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
@@ -37,7 +37,7 @@ CREATE TABLE activity (
 );
 INSERT INTO activity SELECT
   seq,
-  1 + FLOOR(RAND(1) * 350000),
+  1 + FLOOR(RAND(1) * :users),
   ELT(1 + FLOOR(RAND(2) * 6), 'login', 'logout', 'site.created', 'site.updated', 'backup.finished', 'invoice.paid'),
   CONCAT_WS('.', 10, FLOOR(RAND(3) * 255), FLOOR(RAND(4) * 255), FLOOR(RAND(5) * 255)),
   ELT(1 + FLOOR(RAND(6) * 4),
@@ -55,4 +55,4 @@ INSERT INTO activity SELECT
       ELT(1 + FLOOR(RAND(11) * 8), 'expected', 'because', 'disk', 'network', 'certificate', 'renewed', 'queue', 'worker'),
       ELT(1 + FLOOR(RAND(12) * 8), 'failed', 'passed', 'waiting', 'retried', 'customer', 'invoice', 'domain', 'mailbox'))),
   '2026-01-01' + INTERVAL FLOOR(RAND(13) * 25000000) SECOND
-FROM seq_1_to_2900000;
+FROM seq_1_to_:activities;

@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "emergency_recovery": outages.emergency_recovery,
     "backup": backup.backup,
     "restore": restore.restore,
+    "postgresql": restore.postgresql,
     "step_overhead": overhead.step_overhead,
     "recording_overhead": recording.recording_overhead,
     "resume_recovery": resuming.resume_recovery,
@@ -49,11 +50,11 @@ def note(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  load {os.getloadavg()[0]:5.2f}  {text}", flush=True)
 
 
-def measure(names: t.Sequence[str], runs: int, *, name: str, keep: bool) -> list[Comparison]:
+def measure(names: t.Sequence[str], runs: int, *, name: str, keep: bool, gigabytes: int) -> list[Comparison]:
     found: list[Comparison] = []
     with tempfile.TemporaryDirectory(prefix="lastgood-bench-") as folder:
         note(f"{os.cpu_count()} cores, {platform.system()} {platform.release()}; host {name} is being made")
-        host = Host(name, pathlib.Path(folder))
+        host = Host(name, pathlib.Path(folder), gigabytes=gigabytes)
         try:
             for benchmark in names:
                 found += BENCHMARKS[benchmark](host, runs, note)
@@ -70,10 +71,11 @@ def main() -> int:
     parser.add_argument(
         "--host", default=HOST, metavar="NAME", help=f"how the host is called (default {HOST}), for a second one on the same machine"
     )
+    parser.add_argument("--gigabytes", type=int, default=1, metavar="N", help="of data where databases are measured (default 1)")
     parser.add_argument("--keep", action="store_true", help="leave the host running")
     options = parser.parse_args()
     try:
-        found = measure(options.only or list(BENCHMARKS), options.runs, name=options.host, keep=options.keep)
+        found = measure(options.only or list(BENCHMARKS), options.runs, name=options.host, keep=options.keep, gigabytes=options.gigabytes)
     except BenchmarkError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

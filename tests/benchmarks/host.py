@@ -17,7 +17,6 @@ import time
 import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CHOMHOST = ROOT / "molecule/shared/host/chomhost"
 HERE = pathlib.Path(__file__).resolve().parent
 VERSION = "1.2.3"
 OPTIONS = ("BatchMode yes", "IdentitiesOnly yes", "StrictHostKeyChecking no", "User deploy")
@@ -30,20 +29,24 @@ class BenchmarkError(Exception):
 class Host:
     """One production-like host; both sides meet it in the same state."""
 
-    def __init__(self, name: str, folder: pathlib.Path, *, layout: str = "git") -> None:
+    manager = ROOT / "molecule/shared/host/chomhost"
+    begin = "cd /var/www/chom\n"
+
+    def __init__(self, name: str, folder: pathlib.Path, *, layout: str = "git", gigabytes: int = 1) -> None:
         self.name = name
         self.layout = layout
+        self.gigabytes = gigabytes  # of data in the databases that are backed up
         self._folder = folder
-        description = json.loads(self._chomhost("create", "--layout", layout, name))
+        description = json.loads(self._manage("create", "--layout", layout, name))
         self.address: str = description["ip"]
         self.ssh_config = self._write_ssh_config(description["ssh_key"])
         self.inventory = folder / "inventory.yml"
-        self.inventory.write_text(self._chomhost("inventory", name), encoding="utf-8")
+        self.inventory.write_text(self._manage("inventory", name), encoding="utf-8")
 
-    def _chomhost(self, *argv: str) -> str:
-        done = subprocess.run([CHOMHOST, *argv], capture_output=True, text=True, check=False)
+    def _manage(self, *argv: str) -> str:
+        done = subprocess.run([self.manager, *argv], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BenchmarkError(f"chomhost {' '.join(argv)}: {done.stderr.strip()[-2000:]}")
+            raise BenchmarkError(f"{self.manager.name} {' '.join(argv)}: {done.stderr.strip()[-2000:]}")
         return done.stdout
 
     def _write_ssh_config(self, key: str) -> pathlib.Path:
@@ -55,16 +58,16 @@ class Host:
         return path
 
     def destroy(self) -> None:
-        self._chomhost("destroy", self.name)
+        self._manage("destroy", self.name)
 
     def root(self, script: str) -> str:
         """Behind the scenes, as root."""
-        return self._chomhost("exec", self.name, "--", "bash", "-euc", script)
+        return self._manage("exec", self.name, "--", "bash", "-euc", script)
 
     def prepare(self, bad: str, *, kept: bool = False) -> None:
         """The bad release runs, all workers run; unless kept, nothing that an earlier rollback built is there."""
         self.root("rm -rf /var/lib/lastgood/*" + ("" if kept else " /var/www/chom/.git/lastgood"))
-        self._chomhost("deploy", self.name, bad)
+        self._manage("deploy", self.name, bad)
         self.expect_workers()
         time.sleep(1)
 
@@ -101,7 +104,7 @@ class Host:
     def ssh(self, commands: str) -> float:
         """Run bare commands in the application's folder by a fresh connection; return the seconds that took."""
         began = time.monotonic()
-        script = f"cd /var/www/chom\nset -e\n{commands}"
+        script = f"{self.begin}set -e\n{commands}"
         run_silently(["ssh", "-F", str(self.ssh_config), "chom", script], "bare commands")
         return time.monotonic() - began
 
@@ -124,6 +127,29 @@ class Host:
 
     def _ansible(self, program: str) -> list[str]:
         return [str(pathlib.Path(sys.executable).parent / program), "-i", "inventories/chom", "-i", str(self.inventory)]
+
+
+class DatabaseHost(Host):
+    """A host with PostgreSQL, and nothing of the application."""
+
+    manager = ROOT / "molecule/shared/host/databasehost"
+    begin = ""
+
+    def __init__(self, name: str, folder: pathlib.Path) -> None:
+        self.name = name
+        self._folder = folder
+        description = json.loads(self._manage("create", name))
+        self.address = description["ip"]
+        self.ssh_config = self._write_ssh_config(description["ssh_key"])
+        host = {
+            "ansible_host": self.address,
+            "ansible_user": "deploy",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_ssh_private_key_file": description["ssh_key"],
+            "ansible_ssh_common_args": f"-o StrictHostKeyChecking=no -o UserKnownHostsFile={ROOT}/.cache/host/known_hosts/{name}",
+        }
+        self.inventory = folder / "databases.json"
+        self.inventory.write_text(json.dumps({"databases": {"hosts": {name: host}}}), encoding="utf-8")
 
 
 def run_silently(argv: t.Sequence[str], what: str, environment: t.Mapping[str, str] | None = None) -> None:

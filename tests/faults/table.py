@@ -40,6 +40,7 @@ _MEANING = {
     "exit_status_true": "its exit status is 0 only when it did what it should",
     "status_true": "`status.yml` says what is the case: version, open or closed, lock, units, unfinished",
     "status_true_at_the_end": "and once more after the recovery",
+    "recovery_ends_well": "where somebody had to recover, the playbook for that ended with status 0",
     "never_half": "after the fault all pages are the maintenance page, or all are the version that is checked out",
     "visitors_spared": "from the first maintenance page on visitors get that page or a whole one (where the fault itself stops no service)",
     "healthy_in_the_end": "all pages answer 200 with the version that is checked out",

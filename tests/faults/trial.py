@@ -218,6 +218,7 @@ class Trial:
         extra = {"take_over": REASON} if seen["lock"] is not None else {}
         rc, said = self._controller.play(self._case.recovery, **extra)
         found.outcome += f", {self._case.recovery} {'ended well' if rc == 0 else 'FAILED'}"
+        found.invariants["recovery_ends_well"] = rc == 0
         if rc != 0:
             found.notes.append(said[-3000:])
 

@@ -19,6 +19,7 @@ from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_
 from ansible_collections.lastgood.rollback.plugins.module_utils import _restore_mysql_swap as swap
 from ansible_collections.lastgood.rollback.plugins.module_utils._command import Completed
 from ansible_collections.lastgood.rollback.plugins.module_utils._database_credentials import Credentials
+from ansible_collections.lastgood.rollback.plugins.module_utils._database_mysql import quoted_text
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 from ansible_collections.lastgood.rollback.plugins.module_utils._packing import Keys
 
@@ -95,6 +96,21 @@ def test_a_foreign_key_to_a_table_that_is_missing_is_a_violation(monkeypatch: py
         monkeypatch, {"key_column_usage": keys, "table_type <> 'VIEW'": [["notes"], ["customers"]], "COUNT(*)": [["0"]]}
     )
     assert server.violations("shop__side") == ["notes.gone: the table topics, to which rows refer, is missing"]
+    assert "topics" not in answers.said[-1]
+
+
+def test_a_table_whose_parent_only_the_backup_has_would_come_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [["written", "notes", "author", "customers", "id"], ["gone", "notes", "topic", "topics", "id"]]
+    tables = {
+        f"table_schema = {quoted_text('shop')} AND table_type <>": [["notes"], ["customers"]],
+        f"table_schema = {quoted_text('shop__side')}": [["notes"], ["topics"]],
+    }
+    server, answers = mysql(monkeypatch, {"shop__side: \nSELECT constraint_name": keys, **tables, "COUNT(*)": [["2"]]})
+    assert server.orphans("shop", "shop__side", ["notes"]) == [
+        "notes.written: 2 rows refer to rows that customers lacks",
+        "notes.gone: the table topics, to which rows refer, is missing",
+    ]
+    assert "FROM `shop__side`.`notes` c LEFT JOIN `shop`.`customers` p" in answers.said[-1]
     assert "topics" not in answers.said[-1]
 
 

@@ -16,6 +16,7 @@ DONE = {"changed": True, "failed": False}
 FAILED = {"changed": False, "failed": True}
 SKIPPED = {"changed": False, "skipped": True}
 TARGET, BEFORE = "v1.2.3", "v1.2.4"
+OPEN = f"The application runs {TARGET} and is open"
 HELD = "The application is HELD IN MAINTENANCE: users get the maintenance page."
 
 
@@ -113,11 +114,33 @@ CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
     ),
     "a link was switched with users on the site, and the gate says no": (
         steps("reopen", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen={}, gate=FAILED),
-        Verdict("held", f"{HELD} The code is {TARGET}.", close=True),
+        Verdict("held", f"{HELD} The code is {TARGET}.", close=True, stop_workers=True),
     ),
     "a link was switched with users on the site, and nobody knows how it is": (
         steps("reopen", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen={}),
-        Verdict("held", f"{HELD} The code is {TARGET}.", close=True),
+        Verdict("held", f"{HELD} The code is {TARGET}.", close=True, stop_workers=True),
+    ),
+    "a target that was switched to with users on the site is proven, and its workers were not thought of yet": (
+        steps(
+            "start workers", quiesce_writers={}, close_traffic=SKIPPED, migrate_down=SKIPPED, reopen=SKIPPED, gate=DONE, start_workers={}
+        ),
+        Verdict("failed", f"{OPEN}, and the workers that ran run again.", start_workers=True, stop_workers=True),
+    ),
+    "such a target is proven, and its workers are stopped": (
+        steps("start workers", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen=SKIPPED, gate=DONE, start_workers={}),
+        Verdict("failed", f"{OPEN}, and the workers that ran run again.", start_workers=True),
+    ),
+    "such a target is proven, and its workers do not stop": (
+        steps(
+            "start workers",
+            quiesce_writers=FAILED,
+            close_traffic=SKIPPED,
+            migrate_down=SKIPPED,
+            reopen=SKIPPED,
+            gate=DONE,
+            start_workers={},
+        ),
+        Verdict("failed", f"{OPEN}, but its workers were not renewed: those that run still run {BEFORE}.", start_workers=True),
     ),
     "a link cannot be switched with users on the site": (
         steps("switch code", close_traffic=SKIPPED, migrate_down=SKIPPED, switch_code={**FAILED, "code_unchanged": True}),
@@ -220,7 +243,9 @@ def test_a_resumed_run_opens_nothing_that_the_first_touched(touched: dict[str, t
 
 def test_what_the_first_opened_counts_until_the_second_closes_it() -> None:
     phases = {**CLOSED_BY_THE_FIRST, "switch code": DONE, "reopen": DONE, "start workers": FAILED}
-    assert "is open" in resumed(phases, steps("quiesce writers", quiesce_writers={})).state
+    found = resumed(phases, steps("quiesce writers", quiesce_writers={}))
+    assert found == Verdict("failed", f"{OPEN}, but not all of its workers run.")
+    assert resumed(phases, steps("close traffic", close_traffic={})).start_workers
     assert "users get the maintenance page" in resumed(phases, steps("reopen", reopen={})).state
 
 
