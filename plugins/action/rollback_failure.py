@@ -16,6 +16,7 @@ from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import 
     next_commands,
     on_top,
     together,
+    with_journal,
 )
 
 
@@ -32,7 +33,8 @@ class ActionModule(ActionBase):
         others = self._others(task_vars or {})
         task, result = _what_failed(wanted, others)
         origin = wanted.get("origin") or {}
-        steps = on_top(origin, wanted["steps"]) if origin else wanted["steps"]
+        steps = with_journal(wanted["steps"], wanted.get("journal") or {})
+        steps = on_top(origin, steps) if origin else steps
         before = origin.get("from_version", plan["from_version"])
         undo = wanted.get("on_failed_gate") == "undo"
         verdict = _without_judging(result)

@@ -13,6 +13,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.lastgood.rollback.plugins.module_utils._journal import parse, phases
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import with_journal
 from ansible_collections.lastgood.rollback.plugins.plugin_utils._report import compose, headline, markdown, write
 
 _NO_REPORT = ("nothing_to_do", "unknown")
@@ -40,6 +42,7 @@ class ActionModule(ActionBase):
         each_host = _each_host(wanted, mine, task_vars or {})
         facts = {
             **wanted,
+            "steps": with_journal(wanted["steps"], phases(parse(wanted.get("journal") or "").entries)),
             "hosts": [mine],
             "each_host": each_host,
             "next_steps": wanted.get("next_steps") or _FOLLOW_UP,

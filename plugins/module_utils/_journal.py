@@ -185,7 +185,9 @@ def phases(entries: t.Sequence[Entry]) -> dict[str, dict[str, t.Any]]:
         if phase is None:
             continue
         if entry["event"] == "intent":
-            found[phase] = {**found.get(phase, {}), "failed": True, "interrupted": True}
+            found[phase] = {**found.get(phase, {}), "failed": True, "interrupted": True, "started": entry.get("at")}
         else:
-            found[phase] = {"failed": bool(entry.get("failed")), "changed": bool(entry.get("changed")), **(entry.get("facts") or {})}
+            when = {"started": found.get(phase, {}).get("started"), "seconds": entry.get("seconds")}
+            outcome = {"failed": bool(entry.get("failed")), "changed": bool(entry.get("changed"))}
+            found[phase] = {**when, **outcome, **(entry.get("facts") or {})}
     return found

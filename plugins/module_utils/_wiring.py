@@ -31,6 +31,7 @@ _RECORDED = (
     "patch",
     "down",
     "was_down",
+    "at",
     "ran",
     "remembered",
     "works_in",

@@ -49,6 +49,11 @@ options:
     description: Results of the steps by the name of their phase; empty for those that were not reached.
     type: dict
     required: true
+  journal:
+    description:
+      - What the journal on the host says of the phases, as M(lastgood.rollback.rollback_info) returns it. It is asked about a step whose answer was lost
+        on its way, and which came to a good end all the same.
+    type: dict
   variables:
     description:
       - Names of the variables in which each host keeps the results of its steps, by the name of their phase. With it the hosts of a run decide

@@ -41,6 +41,13 @@ def succeeded(step: Step) -> bool:
     return attempted(step) and not step.get("failed", False)
 
 
+def with_journal(steps: t.Mapping[str, Step], journal: t.Mapping[str, Step]) -> dict[str, Step]:
+    """A step whose answer was lost on its way came to what the journal on the host says: a result without a beginning is no module's."""
+    lost = {name for name, step in steps.items() if attempted(step) and step.get("failed") and "started" not in step}
+    ended = {name for name in lost if succeeded(journal.get(name, {}))}
+    return {name: journal[name] if name in ended else step for name, step in steps.items()}
+
+
 def on_top(origin: t.Mapping[str, t.Any], steps: t.Mapping[str, Step]) -> dict[str, Step]:
     """What a run did on top of what the runs did that it was to finish: what one of them touched stays touched.
 

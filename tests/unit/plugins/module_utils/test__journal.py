@@ -148,21 +148,31 @@ def test_a_step_that_is_being_done_is_told_from_one_whose_process_is_gone() -> N
     assert _journal.at_work([]) is None
 
 
+NOON = "2026-11-22T12:00:00.000Z"
+
+
 def test_what_became_of_each_phase() -> None:
     entries = [
         {"event": "opened"},
-        {"event": "intent", "step": "service_group stopped"},
-        {"event": "result", "step": "service_group stopped", "changed": True, "failed": False, "facts": {"ran": ["a.service"]}},
-        {"event": "intent", "step": "laravel_maintenance down"},
+        {"event": "intent", "step": "service_group stopped", "at": NOON},
+        {
+            "event": "result",
+            "step": "service_group stopped",
+            "seconds": 0.5,
+            "changed": True,
+            "failed": False,
+            "facts": {"ran": ["a.service"]},
+        },
+        {"event": "intent", "step": "laravel_maintenance down", "at": NOON},
         {"event": "result", "step": "laravel_maintenance down", "failed": True, "message": "no"},
         {"event": "intent", "step": "something else"},
-        {"event": "intent", "step": "git_version_switch switched"},
+        {"event": "intent", "step": "git_version_switch switched", "at": NOON},
     ]
     assert _journal.phases(entries) == {
         "lock": {"changed": True},
-        "quiesce writers": {"failed": False, "changed": True, "ran": ["a.service"]},
-        "close traffic": {"failed": True, "changed": False},
-        "switch code": {"failed": True, "interrupted": True},
+        "quiesce writers": {"started": NOON, "seconds": 0.5, "failed": False, "changed": True, "ran": ["a.service"]},
+        "close traffic": {"started": NOON, "seconds": None, "failed": True, "changed": False},
+        "switch code": {"started": NOON, "failed": True, "interrupted": True},
     }
     assert _journal.phases([]) == {}
 

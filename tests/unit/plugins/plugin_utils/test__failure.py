@@ -9,7 +9,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import Verdict, judge, next_commands, on_top, together
+from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import (
+    Verdict,
+    judge,
+    next_commands,
+    on_top,
+    together,
+    with_journal,
+)
 
 ORDER = ["lock", "quiesce writers", "close traffic", "migrate down", "switch code", "reopen", "start workers"]
 DONE = {"changed": True, "failed": False}
@@ -312,3 +319,26 @@ def test_what_an_earlier_run_proved_is_not_what_a_resumed_one_switched_to() -> N
     origin = {"phases": {"gate": DONE, "switch code": DONE}, "was_down": False}
     both = on_top(origin, {**steps("reopen", close_traffic=SKIPPED, reopen={}), "gate": FAILED})
     assert judge(both, TARGET, BEFORE).close
+
+
+OPENED = {"started": "2026-11-22T12:00:00.000Z", "seconds": 0.1, "changed": True, "failed": False}
+
+
+def test_a_step_whose_answer_was_lost_came_to_what_the_journal_says() -> None:
+    found = with_journal(steps("reopen"), {"reopen": OPENED})
+    assert found["reopen"] == OPENED
+    assert judge(found, TARGET, BEFORE) == Verdict("failed", f"{OPEN}, and the workers that ran run again.", start_workers=True)
+
+
+@pytest.mark.parametrize(
+    ("step", "journal"),
+    [
+        ({**FAILED, "started": "2026-11-22T12:00:00.000Z"}, OPENED),
+        (FAILED, {"failed": True, "interrupted": True}),
+        (FAILED, {}),
+        ({}, OPENED),
+    ],
+    ids=["it said so itself", "it never ended", "it never began", "it was not reached"],
+)
+def test_no_other_step_does(step: dict[str, t.Any], journal: dict[str, t.Any]) -> None:
+    assert with_journal(steps("reopen", reopen=step), {"reopen": journal})["reopen"] == step
