@@ -250,14 +250,14 @@ def _database(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     else:
         yield "- The live database was not replaced by this run."
     if found["loss"]:
-        word = "Lost" if found["swapped"] and not found["returned"] else "Would have been lost"
+        word = "In comparison, the restored one has" if found["returned"] else "Lost" if found["swapped"] else "Would have been lost"
         yield f"- {word}: {_lost(found['loss']['totals'])}"
         yield from (f"  - {line}" for line in found["loss"]["text"].splitlines())
         if found["loss"]["salvage"]:
             yield f"- The rows that are lost were saved in `{found['loss']['salvage']}`; playbooks/salvage_replay.yml puts them back."
-        if found["swapped"] and found["compared_before_closing"]:
-            since = found["compared_before_closing"]
-            yield f"- That is how it was at {since}. Rows written from then until the site was closed are only in `{found['kept']}`."
+        if (found["swapped"] or found["returned"]) and found["compared_before_closing"]:
+            since, where = found["compared_before_closing"], "the restored one" if found["returned"] else f"`{found['kept']}`"
+            yield f"- That is how it was at {since}. Rows written from then until the site was closed are only in {where}."
 
 
 def _lost(totals: t.Mapping[str, t.Any] | None) -> str:

@@ -117,6 +117,10 @@ class Machine:
         """Of each table of a database, up to the last row of the state before."""
         return t.cast("dict[str, t.Any]", json.loads(self._python(STATE.read_text(), json.dumps({"tables": before["tables"]}), database)))
 
+    def beside(self) -> list[str]:
+        """All databases that a rollback left beside the live one."""
+        return self.root("mariadb --skip-column-names -e \"SHOW DATABASES LIKE 'chom\\_\\_%'\"").split()
+
     def replaced(self) -> list[str]:
         """The databases that a rollback replaced and kept."""
         return self.root("mariadb --skip-column-names -e \"SHOW DATABASES LIKE 'chom\\_\\_kept\\_%'\"").split()

@@ -254,6 +254,11 @@ def test_an_undo_says_that_the_database_is_back(facts: dict[str, t.Any]) -> None
     facts["steps"]["return database"] = step("14:25.000")
     text = _report.markdown(_report.compose(facts, NOW))
     assert lines(text, "The database is the one from before the rollback again.")
+    assert not lines(text, "the restored one has")
+    facts["steps"]["count loss"] = {**RESTORE["count loss"], **step("14:19.000")}
+    text = _report.markdown(_report.compose(facts, NOW))
+    assert lines(text, "In comparison, the restored one has: 2 new, 1 changed, 0 deleted rows in 1 tables")
+    assert lines(text, "Rows written from then until the site was closed are only in the restored one.")
 
 
 def test_a_loss_that_nobody_could_count_is_not_called_none(facts: dict[str, t.Any]) -> None:
