@@ -91,9 +91,11 @@ def test_every_sign_up_that_is_not_in_the_data_that_come_is_saved_and_kept(rehea
     lines = host.check_output(f"cat {salvage}/*users.jsonl").splitlines()
     saved = {int(entry["row"]["id"]) for entry in map(json.loads, lines) if entry.get("kind") == "new"}
     assert acknowledged <= saved
-    places = [name for name in host.check_output("mariadb -N -e 'SHOW DATABASES'").split() if re.match(r"chom$|chom__(kept|side)", name)]
-    rows = [set(host.check_output(f"mariadb -N {place} -e 'SELECT id FROM users'").split()) for place in places]
-    assert any({str(number) for number in acknowledged} <= there for there in rows), places
+    if restored(rehearsed) or rehearsed.last:  # else somebody released it after the undo
+        databases = host.check_output("mariadb -N -e 'SHOW DATABASES'").split()
+        places = [name for name in databases if re.match(r"chom$|chom__(kept|side)", name)]
+        rows = [set(host.check_output(f"mariadb -N {place} -e 'SELECT id FROM users'").split()) for place in places]
+        assert any({str(number) for number in acknowledged} <= there for there in rows), places
 
 
 def test_the_code_is_the_target_and_every_page_answers(rehearsed: Rehearsed) -> None:
