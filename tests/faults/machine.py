@@ -117,9 +117,10 @@ class Machine:
         """Of each table of a database, up to the last row of the state before."""
         return t.cast("dict[str, t.Any]", json.loads(self._python(STATE.read_text(), json.dumps({"tables": before["tables"]}), database)))
 
-    def beside(self) -> list[str]:
-        """All databases that a rollback left beside the live one."""
-        return self.root("mariadb --skip-column-names -e \"SHOW DATABASES LIKE 'chom\\_\\_%'\"").split()
+    def left_again(self) -> list[str]:
+        """The database that was live for a while, and lies beside the live one since the other came back."""
+        record = json.loads(self.root("cat /var/lib/lastgood/chom/db_restore.json 2>/dev/null || echo {}"))
+        return [record["side"]] if record.get("stage") == "returned" else []
 
     def replaced(self) -> list[str]:
         """The databases that a rollback replaced and kept."""

@@ -283,7 +283,7 @@ class Trial:
         if machine.backup is None or self._case.playbook != "database" or not rolled_back:
             after = machine.state(self._before)
             # what was written after a swap that was taken back is in the database that came with it
-            found += [number for database in machine.beside() for number in machine.kept_users(acknowledged, database)]
+            found += [number for database in machine.left_again() for number in machine.kept_users(acknowledged, database)]
             return after, invariants.rows_kept(self._before, after, acknowledged, found)
         after = machine.state(machine.backup.state)
         replaced = machine.replaced()
