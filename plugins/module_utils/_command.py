@@ -379,18 +379,6 @@ class Spares:
         cls._waiting.clear()
 
 
-def wide_pipe() -> tuple[int, int]:
-    """A pipe through which much is to pass: where to read and where to write."""
-    reader, writer = os.pipe()
-    _widen(writer)
-    return reader, writer
-
-
-def _widen(pipe: int) -> None:
-    with contextlib.suppress(OSError):  # faster with large pipes, right with small ones
-        fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_SIZE)
-
-
 class _Stage:
     """One running program of a pipeline; what it says on standard error goes to a file, so that it never blocks."""
 
@@ -408,7 +396,8 @@ class _Stage:
         )
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                _widen(stream.fileno())
+                with contextlib.suppress(OSError):  # faster with large pipes, right with small ones
+                    fcntl.fcntl(stream, _SET_PIPE_SIZE, _PIPE_SIZE)
         if not isinstance(source, int) and source is not None:
             source.close()
 

@@ -4,8 +4,7 @@
 
 # PRIVATE to lastgood.rollback: may change without notice.
 # An archive goes into an empty database as it is read, without being laid on the disk. Several programs read it at the same time and take
-# different tables from it, and the rows of a table that outweighs the others are divided. Indexes and constraints come after the rows; what says
-# how they are made stands at the archive's beginning.
+# different tables from it. Indexes and constraints come after the rows; what says how they are made stands at the archive's beginning.
 
 from __future__ import annotations
 
@@ -19,11 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from . import _database_postgresql
-from ._command import NOTHING, limited, wide_pipe
+from ._command import NOTHING, limited
 from ._errors import CommandError, RollbackError
 from ._packing import of_packing, unpacking
 from ._postgresql_survey import table_name
-from ._restore_postgresql_rows import Rows
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -35,7 +33,6 @@ _ASIDE = "/var/tmp"
 _MEMORY = 128 << 10  # in kB, for each index that is made; a server that gives more keeps to that
 _ENTRY = re.compile(r"(\d+); \d+ \d+ (TABLE DATA )?(.*)")
 _HEADING = ";"
-_WORTHWHILE = 10_000  # rows
 _NOT_READABLE = re.compile(
     r"pg_restore: error: (?:could not (?:read from input|find block)|unexpected|corrupt|did not find|input file)[^\n]*"
 )
@@ -75,12 +72,10 @@ class Loader:
     def run(self, contents: t.Sequence[str], jobs: int) -> None:
         """Definitions, then rows, then what is faster and safer to make once the rows are there."""
         self._fill(["--section=pre-data", "/dev/stdin"], source=self._head)
-        large, lists = shares(contents, self.backup.get("tables") or {}, jobs)
-        with ThreadPoolExecutor(len(lists) + 1) as pool:
-            loading = [pool.submit(self._rows, entries) for entries in lists]
-            loading += [pool.submit(self._divided, large, jobs)] if large else []
-            for one in loading:
-                one.result()
+        lists = shares(contents, self.backup.get("tables") or {}, jobs)
+        with ThreadPoolExecutor(len(lists)) as pool:
+            for _done in pool.map(self._rows, lists):
+                pass
         self._fill(["--section=post-data", f"--jobs={jobs}", "/dev/stdin"], source=self._head)
 
     @property
@@ -92,48 +87,11 @@ class Loader:
 
     def _rows(self, entries: t.Sequence[str]) -> None:
         """Load the rows of some tables; what is unpacked goes straight to the program that loads, so no bytes are counted."""
-        with _listed(entries) as chosen:
-            self._fill(["--section=data", f"--use-list={chosen}"], before=self._unpack)
-
-    def _divided(self, entry: str, sessions: int) -> None:
-        """Load the rows of one table by several sessions."""
-        pipes = [wide_pipe() for _session in range(sessions)]
-        writers = [writer for _reader, writer in pipes]
-        with ThreadPoolExecutor(sessions) as pool:
-            loading = [pool.submit(self._session, reader) for reader, _writer in pipes]
-            try:
-                self._divide(entry, Rows(writers, lambda: any(one.done() for one in loading)))
-            except RollbackError:
-                _close(writers)
-                for one in loading:  # a session that ended has the better reason
-                    one.result()
-                raise
-            finally:
-                _close(writers)
-            for one in loading:
-                one.result()
-
-    def _divide(self, entry: str, rows: Rows) -> None:
-        with _listed([entry]) as chosen, _nowhere() as nowhere:
-            command = [self.runner.path("pg_restore"), "--format=custom", "--section=data", f"--use-list={chosen}", "--file=-"]
-            unpack = self._unpack
-            self._pipeline([*unpack, command], nowhere, NOTHING, len(unpack), rows.feed)
-        rows.end()
-
-    def _session(self, reader: int) -> None:
-        try:
-            with _database_postgresql.connection(self.credentials, options=self._settings) as words, _nowhere() as nowhere:
-                command = [
-                    self.runner.path("psql"),
-                    "--no-psqlrc",
-                    "--quiet",
-                    "--set=ON_ERROR_STOP=1",
-                    "--no-password",
-                    f"--dbname={words}",
-                ]
-                self._pipeline([limited(command, self.credentials.system_user, self._left, me=self.runner.me)], nowhere, reader, None)
-        finally:
-            os.close(reader)
+        with tempfile.NamedTemporaryFile("w", dir=_ASIDE, encoding="utf-8", errors="surrogateescape") as chosen:  # names, no rows
+            os.fchmod(chosen.fileno(), 0o644)
+            chosen.write("".join(f"{entry}\n" for entry in entries))
+            chosen.flush()
+            self._fill(["--section=data", f"--use-list={chosen.name}"], before=self._unpack)
 
     def _fill(self, more: t.Sequence[str], *, before: t.Sequence[list[str]] = (), source: int = NOTHING) -> None:
         with _database_postgresql.connection(self.credentials, options=self._settings) as words, _nowhere() as nowhere:
@@ -147,7 +105,7 @@ class Loader:
         output: int,
         source: int,
         watched: int | None,
-        watch: t.Callable[[bytes], bytes | None] | None = None,
+        watch: t.Callable[[bytes], None] | None = None,
     ) -> None:
         try:
             self.runner.pipeline(stages, output=output, source=source, watch=watch, watched=watched, timeout=self._left, satisfied=True)
@@ -171,25 +129,16 @@ class Loader:
         return _database_postgresql.explained(error, self.credentials)
 
 
-def shares(contents: t.Sequence[str], rows: t.Mapping[str, int], jobs: int) -> tuple[str | None, list[list[str]]]:
-    """The entry of a table that several sessions should share, and the others for each of the programs that load them.
-
-    The others stay in their order, and each program gets about as many rows.
-    """
+def shares(contents: t.Sequence[str], rows: t.Mapping[str, int], jobs: int) -> list[list[str]]:
+    """The entries of an archive, in their order, for each of the programs that load it: about as many rows for each of them."""
     found = [entry for entry in (_ENTRY.fullmatch(line) for line in contents) if entry]
     weights = {entry[1]: _rows_of(entry[3], rows) for entry in found if entry[2]}
-    large = max(weights, key=lambda number: weights[number], default="")
-    if jobs == 1 or weights.get(large, 0) < _WORTHWHILE or weights[large] * jobs <= sum(weights.values()):
-        large = ""
-    described = next((entry[0] for entry in found if entry[1] == large), None)
-    found = [entry for entry in found if entry[1] != large]
-    weights.pop(large, None)
     loads = [0] * max(1, min(jobs, sum(1 for weight in weights.values() if weight)))
     places = {}
     for number in sorted(weights, key=lambda number: -weights[number]):
         places[number] = loads.index(min(loads))
         loads[places[number]] += weights[number]
-    return described, [[entry[0] for entry in found if places.get(entry[1], 0) == place] for place in range(len(loads))]
+    return [[entry[0] for entry in found if places.get(entry[1], 0) == place] for place in range(len(loads))]
 
 
 def _rows_of(described: str, rows: t.Mapping[str, int]) -> int:
@@ -197,21 +146,6 @@ def _rows_of(described: str, rows: t.Mapping[str, int]) -> int:
     schema, _space, rest = described.partition(" ")
     name = rest.rpartition(" ")[0]
     return rows.get(table_name(schema, name)) or 0
-
-
-def _close(pipes: list[int]) -> None:
-    while pipes:
-        os.close(pipes.pop())
-
-
-@contextlib.contextmanager
-def _listed(entries: t.Sequence[str]) -> t.Iterator[str]:
-    """A file that names entries of an archive, and holds no rows."""
-    with tempfile.NamedTemporaryFile("w", dir=_ASIDE, encoding="utf-8", errors="surrogateescape") as chosen:
-        os.fchmod(chosen.fileno(), 0o644)
-        chosen.write("".join(f"{entry}\n" for entry in entries))
-        chosen.flush()
-        yield chosen.name
 
 
 @contextlib.contextmanager
