@@ -64,7 +64,7 @@ class MysqlEngine:
     credentials: Credentials
     record: Record
     minimum_free: int
-    sequences: set[str] = field(default_factory=set)  # those whose counters were read: they are moved on in another way than tables
+    sequences: set[str] = field(default_factory=set)  # of the database whose counters were read last
     engine: t.ClassVar[str] = "mysql"
     proves_by_loading: t.ClassVar[bool] = True
     longest_name: t.ClassVar[int] = 64
@@ -124,7 +124,7 @@ class MysqlEngine:
     def counters(self, database: str) -> dict[str, int]:
         rows = self._ask(_COUNTERS.format(quoted_text(database)))
         sequences = {name for name, number in rows if number == _OF_A_SEQUENCE}
-        self.sequences |= sequences
+        self.sequences = sequences
         upwards = "".join(
             f"SELECT {quoted_text(name)}, next_not_cached_value FROM {quoted_name(name)} WHERE increment >= 0 AND NOT cycle_option;\n"
             for name in sorted(sequences)
