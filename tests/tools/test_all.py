@@ -10,9 +10,12 @@ A part that ends with status 77 was skipped, and its last line says why.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -62,6 +65,15 @@ class Suite:
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.printing = threading.Lock()
+        self.stopped = False
+        self.running: set[int] = set()
+
+    def stop(self) -> None:
+        """Have all parts end as with Ctrl-C, which lets them remove their hosts, and begin no other."""
+        self.stopped = True
+        for process in list(self.running):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGINT)
 
     def say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
@@ -73,11 +85,13 @@ class Suite:
         log = LOGS / f"{name.replace(' ', '-')}.log"
         started = time.monotonic()
         with log.open("w") as file:
-            done = subprocess.run(
-                [f"tests/tools/{script}.sh", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False
-            )
+            argv = [f"tests/tools/{script}.sh", *arguments]
+            part = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+            self.running.add(part.pid)
+            status = part.wait()
+            self.running.discard(part.pid)
         seconds = time.monotonic() - started
-        result = {0: "passed", SKIPPED: "skipped"}.get(done.returncode, "failed")
+        result = {0: "passed", SKIPPED: "skipped"}.get(status, "failed")
         text = log.read_text(errors="replace")
         with self.printing:
             print(f"\n===== {name}: output =====\n{text}", end="" if text.endswith("\n") else "\n")
@@ -85,18 +99,25 @@ class Suite:
         return Part(name, result, seconds, remark(text.splitlines()), log)
 
     def lane(self, names: tuple[str, ...]) -> list[Part]:
-        return [self.run(name) for name in names]
+        return [self.run(name) for name in names if not self.stopped]
 
 
 def main() -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
     shutil.rmtree(ROOT / "build/requirements", ignore_errors=True)
     LOGS.mkdir(parents=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in the background, and by all that is started from there
     suite = Suite()
     parts: list[Part] = []
     for lanes in STAGES:
         with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
-            parts += [part for lane in pool.map(suite.lane, lanes) for part in lane]
+            try:
+                parts += [part for lane in pool.map(suite.lane, lanes) for part in lane]
+            except KeyboardInterrupt:
+                suite.say("interrupted: what runs ends and removes its hosts")
+                suite.stop()
+                raise
     requirements = subprocess.run([sys.executable, "tests/tools/coverage.py"], cwd=ROOT, check=False)
     print()
     for part in parts:
@@ -111,4 +132,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; what the parts said is in {LOGS.relative_to(ROOT)}")
