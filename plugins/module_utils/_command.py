@@ -143,6 +143,16 @@ class Runner:
             raise _failure(done, timeout if rc == _TIMED_OUT else None)
         return done
 
+    def exchange(self, address: str, sent: bytes, *, user: str, seconds: float, most: int) -> bytes:
+        """What comes back from a socket that only another user may open, up to most bytes; RollbackError says why nothing does."""
+        attendant = self._attendant(user) or self._attendant(user)  # the first command of a user gets none
+        if attendant is None:
+            raise RollbackError(f"{user} has no helper process, since sudoers may list exact commands only")
+        rc, came, why = attendant.exchange(address, sent.decode("utf-8", "surrogateescape"), seconds, most)
+        if rc != 0:
+            raise RollbackError(why)
+        return came.encode("utf-8", "surrogateescape")
+
     def _attendant(self, user: str | None) -> _Attendant | None:
         """From the second command of another user on: somebody who is that user already.
 
@@ -281,16 +291,33 @@ def _run(argv: t.Sequence[str], stdin: str | None, environment: t.Mapping[str, s
 
 
 _ATTENDANT = """
-import json, os, subprocess, sys
+import json, os, subprocess, sys, time
+def ran(order, sent):
+    done = subprocess.run(order["argv"], input=sent, capture_output=True, cwd="/", env={**os.environ, **order["environment"]})
+    return done.returncode, done.stdout, done.stderr
+def exchanged(order, sent):
+    import socket
+    ends = time.monotonic() + order["seconds"]
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(order["seconds"])
+        line.connect(order["socket"])
+        line.sendall(sent)
+        came = b""
+        while len(came) < order["most"]:
+            line.settimeout(max(0.001, ends - time.monotonic()))
+            part = line.recv(1 << 16)
+            if not part:
+                break
+            came += part
+        return 0, came, b""
 print("ready", flush=True)
 for line in sys.stdin:
     order = json.loads(line)
     try:
-        done = subprocess.run(order["argv"], input=order["stdin"].encode("utf-8", "surrogateescape"),
-                              capture_output=True, cwd="/", env={**os.environ, **order["environment"]})
-        answer = [done.returncode, *(text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))]
+        rc, *texts = (exchanged if "socket" in order else ran)(order, order["stdin"].encode("utf-8", "surrogateescape"))
+        answer = [rc, *(text.decode("utf-8", "surrogateescape") for text in texts)]
     except OSError as error:
-        answer = [127, "", str(error)]
+        answer = [127, "", str("socket" in order and error.strerror or error)]
     print(json.dumps(answer), flush=True)
 """
 
@@ -327,8 +354,15 @@ class _Attendant:
                 stream.close()
 
     def run(self, argv: list[str], stdin: str, environment: t.Mapping[str, str]) -> tuple[int, str, str]:
+        return self._done({"argv": argv, "stdin": stdin, "environment": dict(environment)})
+
+    def exchange(self, address: str, sent: str, seconds: float, most: int) -> tuple[int, str, str]:
+        """What a socket answers, with 127 and the reason where it does not."""
+        return self._done({"socket": address, "stdin": sent, "seconds": seconds, "most": most})
+
+    def _done(self, wanted: t.Mapping[str, t.Any]) -> tuple[int, str, str]:
         source, sink = self._process.stdout, self._process.stdin
-        order = json.dumps({"argv": argv, "stdin": stdin, "environment": dict(environment)})
+        order = json.dumps(wanted)
         with self._turn, contextlib.suppress(BrokenPipeError):
             if self.ready and source is not None and sink is not None:
                 sink.write(f"{order}\n")

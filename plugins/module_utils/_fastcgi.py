@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import sys
 import time
 import typing as t
 import urllib.parse
 from dataclasses import dataclass
 
+from ._errors import RollbackError
 from ._probes import ProbeError, one_line, reason
 from ._probes_http_client import Request, Response
 
@@ -31,24 +31,6 @@ _HEADER = struct.Struct(">BBHHBx")
 _LARGEST_RECORD = 65535
 _LARGEST_ANSWER = 4 * 1024 * 1024
 _SCRIPT = "/index.php"
-
-# Sends what comes in to a socket that only its user may open, and hands back all that comes from there.
-_RELAY = """
-import socket, sys
-address, seconds = sys.argv[1:]
-line = socket.socket(socket.AF_UNIX)
-line.settimeout(float(seconds))
-try:
-    line.connect(address)
-    line.sendall(sys.stdin.buffer.read())
-    while True:
-        part = line.recv(65536)
-        if not part:
-            break
-        sys.stdout.buffer.write(part)
-except OSError as error:
-    sys.exit(str(error.strerror or error))
-"""
 
 
 class Unanswered(ProbeError):
@@ -73,7 +55,7 @@ class Entry:
 
 
 def exchange_with(runner: Runner, address: str, user: str | None) -> Exchange:
-    """How to reach a socket: a path, or a host and a port; through a small program where only another user may open it."""
+    """How to reach a socket: a path, or a host and a port; by a helper process where only another user may open it."""
 
     def directly(sent: bytes, seconds: float) -> bytes:
         try:
@@ -81,17 +63,14 @@ def exchange_with(runner: Runner, address: str, user: str | None) -> Exchange:
         except OSError as error:
             raise Unanswered(f"PHP-FPM at {address}: {reason(error, seconds)}") from error
 
-    def by_relay(sent: bytes, seconds: float) -> bytes:
-        argv = [sys.executable, "-I", "-S", "-c", _RELAY, address, f"{seconds:g}"]
-        done = runner.run(argv, user=user, stdin=sent.decode("utf-8", "surrogateescape"), check=False, timeout=seconds + 5)
-        if done.timed_out:
-            raise Unanswered(f"PHP-FPM at {address}, asked as {user}: no answer within {seconds:.3g} s")
-        if done.rc != 0:
-            said = one_line((done.stderr.strip().splitlines() or [f"status {done.rc}"])[-1], 120)
-            raise Unanswered(f"PHP-FPM at {address}, asked as {user}: {said[:1].lower()}{said[1:]}")
-        return done.stdout.encode("utf-8", "surrogateescape")
+    def as_user(sent: bytes, seconds: float) -> bytes:
+        try:
+            return runner.exchange(address, sent, user=str(user), seconds=seconds, most=_LARGEST_ANSWER)
+        except RollbackError as error:
+            said = one_line(error.message, 120)
+            raise Unanswered(f"PHP-FPM at {address}, asked as {user}: {said[:1].lower()}{said[1:]}") from error
 
-    return directly if user in (None, runner.me) or not address.startswith("/") else by_relay
+    return directly if user in (None, runner.me) or not address.startswith("/") else as_user
 
 
 def _exchanged(address: str, sent: bytes, seconds: float) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ._artisan import Application, ProgramError, run_program
 from ._errors import RollbackError
+from ._laravel_cache_age import current
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -162,6 +163,7 @@ class Wish:
     state: str
     caches: t.Sequence[str]
     clear_store: bool
+    keep_current: bool = False
 
     @property
     def commands(self) -> list[str]:
@@ -184,6 +186,9 @@ class Outcome:
 def refresh(runner: Runner, app: Application, wish: Wish, *, check_mode: bool) -> Outcome:
     if wish.clear_store:
         _refuse_shared_store(runner, app)
+    elif wish.keep_current and current(runner, app, wish.caches):
+        kept: dict[str, t.Any] = dict.fromkeys(wish.caches, "newer than what it is made from")
+        return Outcome(kept, kept, {})
     order = {"state": wish.state, "caches": list(wish.caches), "commands": wish.commands, "forecast": check_mode}
     try:
         report = run_program(runner, app, _SHARED + _WORK, order, timeout=300)

@@ -5,6 +5,7 @@
 # PRIVATE to lastgood.rollback: may change without notice.
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import os
 import shlex
@@ -77,6 +78,12 @@ class Findings:
             return None
         self.passed.append(name)
         return found
+
+    def check_together(self, checks: t.Mapping[str, t.Callable[[], t.Any]]) -> dict[str, t.Any]:
+        """Checks that wait for different programs; users may be waiting for them."""
+        with concurrent.futures.ThreadPoolExecutor(len(checks)) as pool:
+            begun = {name: pool.submit(work) for name, work in checks.items()}
+        return {name: self.check(name, future.result) for name, future in begun.items()}
 
     def refuse(self) -> None:
         if not self.problems:
@@ -388,16 +395,19 @@ def _check_host(
     application = request.application
     services = application["services"]
     mine = [*services["workers"], *services["schedulers"], *services["reload"]]
-    findings.check("checkout", obstacles)
-    findings.check("programs", lambda: _programs(runner, layout, application, composer=switch.moves_dependencies, backup=request.backup))
-    units = findings.check("units", lambda: _units(runner, [*mine, *services["required"]]))
-    findings.check("rights", lambda: _rights(runner, mine, services["reload"]))
-    findings.check("state folder", lambda: _writable(application["state_directory"], "state_directory"))
     backups = [application["backup"]["directory"]] if request.backup and application["backup"]["directory"] else []
+    checks: dict[str, t.Callable[[], t.Any]] = {
+        "checkout": obstacles,
+        "programs": lambda: _programs(runner, layout, application, composer=switch.moves_dependencies, backup=request.backup),
+        "units": lambda: _units(runner, [*mine, *services["required"]]),
+        "rights": lambda: _rights(runner, mine, services["reload"]),
+        "state folder": lambda: _writable(application["state_directory"], "state_directory"),
+    }
     if backups:
-        findings.check("backup folder", lambda: _writable(backups[0], "backup.directory"))
-    findings.check("disk", lambda: _space([application["path"], application["state_directory"], *backups]))
-    return units or {}
+        checks["backup folder"] = lambda: _writable(backups[0], "backup.directory")
+    checks["disk"] = lambda: _space([application["path"], application["state_directory"], *backups])
+    found = findings.check_together(checks)
+    return found["units"] or {}
 
 
 def _programs(runner: Runner, layout: Layout, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:

@@ -30,7 +30,7 @@ attributes:
     details: Shows the number of files and a checksum of their content.
   idempotent:
     support: full
-    details: O(state=rebuilt) always rebuilds, and reports a change only when the content is not what it was.
+    details: O(state=rebuilt) rebuilds unless O(keep_current) finds nothing to do, and reports a change only when the content is not what it was.
 options:
   state:
     description: Whether the caches are to be fresh (V(rebuilt)) or not to be there (V(cleared)).
@@ -43,6 +43,16 @@ options:
     elements: str
     choices: [config, route, view, event, packages]
     default: [config, route, view, event, packages]
+  keep_current:
+    description:
+      - With O(state=rebuilt), leave the caches as they are when all of them are there, are newer than all that they are made from, and were made
+        where they lie. So a release that served users before is not delayed by making the same again.
+      - Files of the application, its settings and the list of its packages count by when the system noted their last change (ctime), which
+        neither an archive nor a copy can set back. Where anything is in doubt, the caches are rebuilt.
+      - Compiled templates do not count, which other releases that share the storage may have thrown away. Laravel compiles what it needs.
+      - Without V(config) in O(caches), or with O(application_cache=clear), it has no effect.
+    type: bool
+    default: false
   application_cache:
     description:
       - What to do with what the application itself keeps in its default cache store.
@@ -90,7 +100,12 @@ from ..module_utils._wiring import JOURNAL, conclude
 
 def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     params = module.params
-    wish = Wish(params["state"], [name for name in CACHES if name in params["caches"]], params["application_cache"] == "clear")
+    wish = Wish(
+        params["state"],
+        [name for name in CACHES if name in params["caches"]],
+        params["application_cache"] == "clear",
+        params["keep_current"] and params["state"] == "rebuilt",
+    )
     outcome = refresh(runner, application(params), wish, check_mode=module.check_mode)
     caches = {
         name: {
@@ -115,6 +130,7 @@ def main() -> None:
             **ARGUMENTS,
             "state": {"type": "str", "choices": ["rebuilt", "cleared"], "default": "rebuilt"},
             "caches": {"type": "list", "elements": "str", "choices": list(CACHES), "default": list(CACHES)},
+            "keep_current": {"type": "bool", "default": False},
             "application_cache": {"type": "str", "choices": ["keep", "clear"], "default": "keep"},
         },
         supports_check_mode=True,

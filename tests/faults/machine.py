@@ -98,6 +98,7 @@ class Machine:
         self.root(f"rm -f {self.application}/storage/framework/{{down,maintenance.php}}")
         self.root("systemctl enable --now --quiet chom-queue-{worker,default,emails,notifications,reports}.service chom-scheduler.timer")
         call(str(CHOMHOST), "deploy", self.name, self.release)
+        self.root(f"touch {self.application}/.env")  # so that an emergency builds the caches, too, and can be disturbed there
         for unit in off:
             self.root(f"systemctl disable --now --quiet {unit}")
 

@@ -66,6 +66,13 @@ class _LocalRunner(_command.Runner):
             return None
         return f"/usr/bin/{program}" if program in self._local.present else super().find(program)
 
+    def _attendant(self, user: str | None) -> _command._Attendant | None:
+        """A real one, as whoever runs the tests."""
+        self._local.calls.append(f"attendant {user}")
+        if user not in self._attendants:
+            self._attendants[str(user)] = _command._Attendant(self.me, self.me)
+        return self._attendants[str(user)]
+
     def run(self, argv: t.Sequence[str], *, user: str | None = None, check: bool = True, **more: t.Any) -> Completed:
         line = " ".join(argv)
         self._local.calls.append(line)

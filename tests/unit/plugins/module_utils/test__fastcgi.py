@@ -83,7 +83,7 @@ def test_asks_as_another_user_where_only_that_one_may(fpm: FakeFpm, local: Local
     fpm.answering = lambda _asked: Reply(b"\xff\x00\xfe".decode("utf-8", "surrogateescape"))
     local.me = "deploy"
     assert ask(fpm.address, local, user="www-data").body == b"\xff\x00\xfe"
-    assert local.lines(f"*python* {fpm.address} 5")
+    assert local.lines() == ["attendant www-data"]
 
 
 @pytest.mark.parametrize("user", [None, "www-data"])
