@@ -88,6 +88,9 @@ SPOIL_THE_CONFIGURATION = (
     f"sed -i s,php8.4-fpm.sock,none.sock, {SITE} && systemctl reload nginx.service",
     f"sed -i 's/^pm = dynamic/pm = dynamite/' {POOL} && ! systemctl restart php8.4-fpm.service",  # it must not come up
 )
+SPOIL_THE_CONFIGURATION_OF_RELEASES = tuple(
+    line.replace("chom/.env", "chom/shared/.env").replace("chom/artisan", "chom/current/artisan") for line in SPOIL_THE_CONFIGURATION
+)
 STOP_REPORTS = "systemctl stop chom-queue-reports.service"
 BREAK_ENV = "cp -p /var/www/chom/.env /root/good.env && sed -i 's/^{0}=.*/{0}=wrong/' /var/www/chom/.env"
 MEND_ENV = "cat /root/good.env > /var/www/chom/.env"
@@ -386,7 +389,27 @@ CASES: dict[str, Case] = {
                 "--upload-pack=x",
                 **{**TWO_TABLES, "extra": {**TWO_TABLES["extra"], "tables": "--upload-pack=x"}},
             ),
-            refused("not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", before=(DAMAGE_DATA,), **TWO_TABLES),
+            Run(
+                "planned",
+                "checked",
+                "plan",
+                {"label": "pre-rollback", "tables": "users,sites"},
+                says=(
+                    "PLAN of a rollback (database): the data of chom to",
+                    "the tables sites, users go back to",
+                    "would be lost: Not known for sites, users: Without another database",
+                    "playbooks/database_rollback.yml -e plan=",
+                ),
+            ),
+            refused(
+                "not_approved",
+                "Nobody agreed to this plan yet",
+                "sites: 100 deleted",
+                playbook="database_rollback",
+                extra={"watch_seconds": 0},
+                plan_of="planned",
+                before=(DAMAGE_DATA,),
+            ),
             refused("approved_for_all", "is for another plan", approved_in="not_approved", **TO_THE_BACKUP),
             Run("restored", "tables_restored", approved_in="not_approved", **COMPARED_EARLY),
             Run("replayed", "replayed", "salvage_replay", {"tables": ["users"]}, salvage_of="restored", webhook="none"),
@@ -400,13 +423,15 @@ CASES: dict[str, Case] = {
         (
             rolled_back("controlled"),
             recorded("good", "v1.2.3 is VERIFIED", extra={"state": "verified"}),
-            refused(
-                "not_approved",
-                "Nobody agreed to this plan yet",
-                "configuration: as in the restore point",
+            Run(
+                "planned",
+                "checked",
+                "plan",
+                {"severity": "full_system", "target": "last_good"},
                 before=("chom-deploy bad/crash", VISIT, DAMAGE_DATA, "sed -i s/^CHOM_THEME=.*/CHOM_THEME=missing/ /var/www/chom/.env"),
-                **TO_THE_RESTORE_POINT,
+                says=("PLAN of a rollback (full_system): chom v1.2.4", "everything goes back to", "configuration: as in the restore point"),
             ),
+            refused("not_approved", "Nobody agreed to this plan yet", "configuration: as in the restore point", **TO_THE_RESTORE_POINT),
             Run("restored", "restored", approved_in="not_approved", says=("ROLLED BACK: chom v1.2.4 -> v1.2.3",), **TO_THE_RESTORE_POINT),
         ),
         "none",
@@ -525,6 +550,24 @@ CASES: dict[str, Case] = {
         "crash",
         variant="restricted",
         layout="releases",
+    ),
+    "releases_configuration": Case(
+        (
+            recorded("good", "v1.2.4 is VERIFIED", extra={"state": "verified"}),
+            Run(
+                "healed",
+                "reconfigured",
+                "config_rollback",
+                {"restore_point": "last_good"},
+                before=(STOP_REPORTS, *SPOIL_THE_CONFIGURATION_OF_RELEASES),
+                says=(f"{SITE} changes: 1 lines go, 1 come", "ROLLED BACK: chom"),
+            ),
+            Run("one_setting", "reconfigured", "config_rollback", {"configuration_keys": {"CHOM_ADDED": "a b"}}),
+            Run("taken_back", "given_back", "undo", {}, says=("UNDONE: chom", "with the configuration as before the run")),
+        ),
+        "none",
+        layout="releases",
+        off=(WORKERS[4],),
     ),
     "releases_held": Case(
         (

@@ -30,6 +30,7 @@ CONFIGURATION = [
     "/etc/nginx/sites-available/chom",
     "/etc/php/8.4/fpm/pool.d/www.conf",
     *(f"/etc/systemd/system/{name}" for name in WORKERS),
+    *([f"{PLACE}/shared/.env"] if RELEASES else []),  # what their .env is a link to
 ]
 UNITS = [*WORKERS, "chom-scheduler.timer", "nginx.service", "php8.4-fpm.service", "mariadb.service", "redis-server.service"]
 PROPERTIES = "Id,ActiveState,MainPID,InvocationID"

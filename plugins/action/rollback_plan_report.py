@@ -34,7 +34,9 @@ class ActionModule(ActionBase):
         plan, identity = self._task.args["plan"], self._task.args["identity"]
         known = task_vars or {}
         host = str(known.get("inventory_hostname", "unknown"))
-        report = compose({"plan": plan, "identity": identity, "host": host, "next": _next(plan)}, time.time())
+        report = compose(
+            {"plan": plan, "identity": identity, "host": host, "loss": self._task.args.get("loss") or "", "next": _next(plan)}, time.time()
+        )
         name = "plan" if len(known.get("ansible_play_hosts_all") or ()) < 2 else f"plan-{os.path.basename(host)}"
         place = f"{NOT_WRITTEN}, since this is check mode" if self._task.check_mode else _written(identity["folder"], name, report)
         text = "\n".join([*lines(report), *ending(report, place)])
@@ -46,7 +48,7 @@ def _next(plan: dict[str, t.Any]) -> list[str]:
     if plan["kept"]:
         command = other_playbook(context.CLIARGS, f"{plan['severity']}_rollback")
         return [f"{command} -e plan={plan['digest']}   # do exactly this"]
-    if _undecided(plan):
+    if _undecided(plan) and not plan["database"]:
         command = f"{other_playbook(context.CLIARGS, 'plan')} -e severity={plan['severity']} -e target={plan['target']}"
         choices = {"down": "a plan that takes the migrations down", "keep": "a plan that leaves the schema as it is"}
         return [f"{command} -e migrations={choice}   # {what}" for choice, what in choices.items()]

@@ -183,13 +183,19 @@ def _free(path: str) -> int:
 def _phases(application: t.Mapping[str, t.Any], plan: Plan) -> list[str]:
     """Those of the sequence that this rollback will go through and that its journal records."""
     services, migrations = application["services"], plan["migrations"] or {"down": []}
+    restores, full = bool(plan["database"]), plan["severity"] == "full_system"
     comes = {
-        "prepare": plan["dependencies_change"] or "release_path" in plan,
+        "restore beside": restores,
+        "count loss": restores,
+        "prepare": plan["severity"] != "database" and (plan["dependencies_change"] or "release_path" in plan),
         "protect": plan["backup"],
         "quiesce writers": True,
         "close traffic": plan["closes"],
+        "swap database": restores,
         "migrate down": migrations["down"],
         "switch code": True,
+        "migrate up": migrations.get("up"),
+        "configure": full and plan["restore_point"],
         "rebuild caches": True,
         "start services": services["reload"],
         "gate": True,

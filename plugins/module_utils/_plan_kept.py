@@ -94,14 +94,16 @@ def _titled(folder: Folder, name: str) -> str:
 def bound(request: Request, kept: t.Mapping[str, t.Any]) -> Request:
     """The request that the plan was made for; what the operator says besides must not contradict it."""
     covers = kept["covers"]
-    planned = {
+    planned: dict[str, t.Any] = {
         "severity": covers["severity"],
         "target": covers["target"],
         "migrations": covers["migrations"]["decision"],
         "local_changes": covers["local_changes"]["decision"],
     }
     _refuse_other_playbook(request, kept)
-    unsaid = {"target": None, "migrations": "stop", "local_changes": "refuse"}
+    if covers.get("database"):
+        planned["database"] = _database(request, kept)
+    unsaid: dict[str, t.Any] = {"target": None, "migrations": "stop", "local_changes": "refuse"}
     for name, silence in unsaid.items():
         said = getattr(request, name)
         if said not in (silence, planned[name]):
@@ -110,6 +112,20 @@ def bound(request: Request, kept: t.Mapping[str, t.Any]) -> Request:
                 next_command=f"leave out -e {name}, or make another plan: {_again(covers)}",
             )
     return dataclasses.replace(request, **planned)
+
+
+def _database(request: Request, kept: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The backup and the tables of the plan, which the operator may only repeat."""
+    chosen, said = kept["covers"]["database"], dict(request.database or {})
+    planned = {"backup": chosen["backup"], "tables": chosen["tables"]}
+    other = [name for name in ("backup", "before", "version", "label", "tables") if said.get(name) and said[name] != planned.get(name)]
+    if other:
+        raise RollbackError(
+            f"{', '.join(other)} contradicts the plan {kept['digest'][:12]}, which goes back to the backup {chosen['backup']}"
+            + (f" with the tables {', '.join(chosen['tables'])}." if chosen["tables"] else "."),
+            next_command=f"leave out -e {' and -e '.join(other)}, or make another plan",
+        )
+    return {**said, **planned}
 
 
 def _refuse_other_playbook(request: Request, kept: t.Mapping[str, t.Any]) -> None:
@@ -137,7 +153,7 @@ def exactly(request: Request, wanted: str, compute: t.Callable[[Request], Plan])
         raise
     if plan["digest"] == kept["digest"]:
         return {**plan, "reason": f"{kept['reason']} (planned at {kept['made']})"}
-    if plan["from_commit"] == covers["to_commit"]:
+    if plan["from_commit"] == covers["to_commit"] != covers["from_commit"]:
         raise RollbackError(
             f"The plan {kept['digest'][:12]} of {kept['made']} was for leaving {kept['from_version']}, "
             f"but its target {covers['target']} runs already.",
@@ -164,7 +180,11 @@ def _again(covers: t.Mapping[str, t.Any]) -> str:
         "migrations": covers["migrations"]["decision"],
         "local_changes": covers["local_changes"]["decision"],
     }
-    usual = {"migrations": "stop", "local_changes": "refuse"}
+    if covers.get("database"):
+        said.update(backup=covers["database"]["backup"], tables=",".join(covers["database"]["tables"]))
+    if covers["severity"] == "database":
+        said.pop("target")  # what runs stays
+    usual = {"migrations": "stop", "local_changes": "refuse", "tables": ""}
     return "ansible-playbook playbooks/plan.yml" + "".join(
         f" -e {name}={value}" for name, value in said.items() if usual.get(name) != value
     )

@@ -18,7 +18,9 @@ from . import _journal
 from ._errors import RollbackError
 
 _RUNS = 20
-_WINDOW = ("close traffic", "migrate down", "switch code", "rebuild caches", "start services", "gate", "reopen")
+_WINDOW = (
+    "close traffic", "swap database", "migrate down", "switch code", "migrate up", "configure", "rebuild caches", "start services", "gate", "reopen",
+)  # fmt: skip
 _WHOLE = {"switch code", "gate"}
 
 Entries = t.Sequence[t.Mapping[str, t.Any]]
@@ -136,6 +138,8 @@ def _closed(earlier: t.Sequence[Sample], plan: t.Mapping[str, t.Any], phases: t.
         return Estimate(0.0, "the link is switched with users on the site, and no schema changes")
     budgets = plan["budgets"]
     migrates = "migrate down" in phases
+    if "swap database" in phases:  # which has the window to itself: other rollbacks say nothing about it
+        earlier = [sample for sample in earlier if sample.severity == plan["severity"]]
     alike = [sample for sample in earlier if sample.migrated == migrates]
     same_kind = [sample.closed for sample in alike if sample.severity == plan["severity"]]
     if same_kind:

@@ -37,6 +37,10 @@ options:
     description: The result of M(lastgood.rollback.rollback_plan) with O(lastgood.rollback.rollback_plan#module:details=true).
     type: dict
     required: true
+  loss:
+    description: What would be lost, in words, as far as that is known before a backup is loaded; only with a database that goes back.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""

@@ -37,11 +37,15 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "host": facts["host"],
         "title": title(plan),
         "warnings": list(warnings(plan)),
+        "loss": facts["loss"],
         "next": facts["next"],
     }
 
 
 def title(plan: Plan) -> str:
+    if plan["severity"] == "database" and plan["database"]:
+        way = f"the data of {plan['application']} to {plan['database']['backup']['started']}; {plan['from_version']} stays"
+        return f"{'WOULD BE REFUSED: database rollback' if plan['refusals'] else 'PLAN of a rollback (database)'}: {way}"
     way = f"{plan['application']} {plan['from_version']} ({plan['from_commit'][:12]}) -> {plan['target']} ({plan['to_commit'][:12]})"
     if plan["refusals"]:
         return f"WOULD BE REFUSED: {plan['severity']} rollback of {way}"
@@ -59,7 +63,7 @@ def warnings(plan: Plan) -> t.Iterator[str]:
     if lock is not None:
         yield f"another rollback holds the lock: {lock.get('actor', 'somebody')} since {lock.get('since', 'an unknown time')}"
     yield from (f"left by an earlier run: {line}" for line in plan["pending"])
-    yield from _about_data(plan)
+    yield from _about_database(plan) if plan["database"] else _about_data(plan)
     if details["missing_settings"]:
         yield f"the environment file lacks settings that the target's example names: {', '.join(details['missing_settings'])}"
     if details["changed_files"] and plan["local_changes"] == "save":
@@ -71,6 +75,21 @@ def warnings(plan: Plan) -> t.Iterator[str]:
     off = [row["unit"] for row in details["services"] if row["action"].startswith("is off")]
     if off:
         yield f"off now, and will stay off: {', '.join(off)}"
+
+
+def _about_database(plan: Plan) -> t.Iterator[str]:
+    found, migrations = plan["database"], plan["migrations"] or {"unknown_to_target": [], "not_applied": [], "up": []}
+    if found["of_running_version"]:
+        yield f"the backup was made while {plan['from_version']}, the version that runs now, was running already"
+    if found["taken_after_bad"]:
+        bad = found["taken_after_bad"]
+        yield f"the backup was begun while {bad['version']} ran, which is marked as bad (reason: {bad['reason'] or 'not given'})"
+    stay = [entry["name"] for entry in migrations["unknown_to_target"]]
+    if stay and not plan["refusals"]:
+        yield f"the schema will have migrations that {plan['target']} does not know: {', '.join(stay)}"
+    lacking = [name for name in migrations["not_applied"] if name not in (migrations.get("up") or ())]
+    if lacking and not plan["refusals"]:
+        yield f"the schema will lack migrations of {plan['target']}: {', '.join(lacking)}"
 
 
 def _about_data(plan: Plan) -> t.Iterator[str]:
@@ -119,14 +138,19 @@ def statements(plan: Plan) -> t.Iterator[tuple[str, str]]:
     counts = details["files"]["counts"]
     prediction, backup = details["prediction"], details["backup"]
     yield "target", plan["reason"]
-    yield "leaves behind", f"{_many(len(plan['commits']), 'commit')}"
-    yield "files", f"{plan['files']} differ: {counts['added']} added, {counts['removed']} removed, {counts['changed']} changed"
+    if plan["severity"] != "database":
+        yield "leaves behind", f"{_many(len(plan['commits']), 'commit')}"
+        yield "files", f"{plan['files']} differ: {counts['added']} added, {counts['removed']} removed, {counts['changed']} changed"
+    if plan["database"]:
+        yield from _database(plan)
     yield "migrations", "; ".join(f"{name}: {fate}" for name, fate in fates(plan)) or _no_migrations(plan)
-    packages = ", ".join(_package(entry) for entry in details["packages"]) or "none change"
-    yield "packages", packages + (", built beside the live ones" if plan["dependencies_change"] else ", nothing to build")
-    yield "configuration", _configuration(plan)
+    if plan["severity"] != "database":
+        packages = ", ".join(_package(entry) for entry in details["packages"]) or "none change"
+        yield "packages", packages + (", built beside the live ones" if plan["dependencies_change"] else ", nothing to build")
+        yield "configuration", _configuration(plan)
     yield from _services(details["services"])
-    yield "backup", _backup(backup)
+    if not plan["database"]:
+        yield "backup", _backup(backup)
     yield "free disk", "; ".join(f"{size(place['free_bytes'])} at {place['path']} ({place['what']})" for place in details["disk"])
     yield "closed to users", _seconds(prediction["closed"])
     yield "whole run", _seconds(prediction["total"])
@@ -137,9 +161,22 @@ def _many(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
+def _database(plan: Plan) -> t.Iterator[tuple[str, str]]:
+    found = plan["database"]
+    backup = found["backup"]
+    what = f"the tables {', '.join(found['tables'])} go" if found["tables"] else "everything goes"
+    made = f"made while {backup['application_version'] or 'a version that it does not name'} ran; label: {backup['label'] or 'none'}"
+    yield "database", f"{what} back to {backup['started']}: backup {backup['id']}, {size(backup['bytes'])}, {made}"
+    yield "would be lost", plan["loss"] or "not known"
+    yield "is kept", "the database that is replaced, until database_release.yml removes it; undo.yml brings it back"
+
+
 def fates(plan: Plan) -> t.Iterator[tuple[str, str]]:
     """Each migration that the target does not know, and what becomes of it; in the order in which they go down."""
     migrations = plan["migrations"] or {"unknown_to_target": []}
+    if plan["database"] and not plan["database"]["tables"]:  # the schema is the backup's
+        yield from ((name, "is applied after the restore") for name in migrations.get("up") or ())
+        return
     for entry in migrations["unknown_to_target"]:
         drops = "its down() DROPS tables, columns or rows" if entry["destructive"] else "its down() drops nothing"
         able = drops if migrations["decision"] == "down" else f"can go down; {drops}"
@@ -148,6 +185,8 @@ def fates(plan: Plan) -> t.Iterator[tuple[str, str]]:
 
 
 def _no_migrations(plan: Plan) -> str:
+    if plan["database"] and plan["migrations"] is not None:
+        return f"none: {plan['target']} knows all that the backup has"
     return "NOT KNOWN: the database could not be read" if plan["migrations"] is None else "none: the target knows all that the database has"
 
 
@@ -156,6 +195,8 @@ def _package(entry: t.Mapping[str, t.Any]) -> str:
 
 
 def _configuration(plan: Plan) -> str:
+    if plan["restore_point"]:
+        return f"as in the restore point {plan['restore_point']}"
     sides = (("only the running version knows", "running"), ("only the target knows", "target"))
     said = [f"{words} {', '.join(plan['config_keys'][side])}" for words, side in sides if plan["config_keys"][side]]
     return "; ".join(said) or "the examples of both versions name the same keys"

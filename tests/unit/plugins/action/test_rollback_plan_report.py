@@ -28,6 +28,8 @@ def args(tmp_path: pathlib.Path) -> dict[str, t.Any]:
         "commits": [],
         "files": 0,
         "lock_files": [],
+        "database": None,
+        "restore_point": None,
         "dependencies_change": False,
         "migrations": {"unknown_to_target": [], "not_applied": [], "decision": "stop", "down": []},
         "config_keys": {"running": [], "target": []},

@@ -603,3 +603,35 @@ def test_a_database_rollback_that_is_over_says_nothing_about_versions(host: Host
     assert plan(None, severity="emergency")["target"] == "v1.1.0"
     host.last_run(severity="database", outcome="rolled_back", target="v1.2.0", from_commit=commit, to_commit=commit, code=code)
     assert plan(None, severity="emergency")["target"] == "v1.2.0", "the run before it had come from further ahead"
+
+
+@requirement("G-09")
+def test_a_plan_of_a_database_rollback_is_kept_and_done_exactly(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    planned = database_rollback(plan, details=True, backup=False)
+    assert (planned["refusals"], planned["not_kept"]) == ([], "")
+    phases = [entry["phase"] for entry in planned["details"]["prediction"]["phases"]]
+    assert phases[:2] == ["restore beside", "count loss"]
+    assert "swap database" in phases
+    assert not {"protect", "prepare", "migrate down"} & set(phases)
+    done = plan(None, severity="database", migrations="stop", database={}, backup=False, plan=planned["digest"][:12])
+    assert (done["digest"], done["approval"]) == (planned["digest"], planned["approval"])
+    assert done["database"]["backup"]["id"] == "b1"
+
+
+def test_a_plan_of_a_database_rollback_is_done_with_its_backup_only(host: Host, plan: Plan) -> None:
+    backed_up(host)
+    backed_up(host, "b2")
+    digest = database_rollback(plan, details=True)["digest"]
+    said = {"severity": "database", "migrations": "stop", "plan": digest}
+    result = plan(None, database={"backup": "b2"}, **said)
+    refused(result, "backup contradicts the plan", "which goes back to the backup b1.")
+    refused(plan(None, database={"backup": "b1", "tables": ["users"]}, **said), "tables contradicts the plan")
+    backed_up(host, sha256="1" * 64)
+    refused(plan(None, database={}, **said), "does not fit any more")
+
+
+def test_a_plan_without_a_backup_says_so(host: Host, plan: Plan) -> None:
+    planned = database_rollback(plan, details=True)
+    assert "No backup fits backup b1" in planned["refusals"][0]["reason"]
+    assert planned["not_kept"] == "it would be refused"

@@ -34,6 +34,8 @@ def plan() -> dict[str, t.Any]:
         "commits": [f"{number}{number} Change | number {number}" for number in range(8)],
         "files": 3,
         "lock_files": ["composer.lock"],
+        "database": None,
+        "restore_point": None,
         "dependencies_change": True,
         "migrations": {"unknown_to_target": [], "not_applied": [], "decision": "stop", "down": []},
         "config_keys": {"running": ["NEW_KEY"], "target": []},
@@ -89,7 +91,8 @@ def plan() -> dict[str, t.Any]:
 
 def report(plan: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
     identity = {"actor": "on-call", "controller": "laptop"}
-    return _plan_report.compose({"plan": plan, "identity": identity, "host": "web1", "next": ["type this"], **more}, 1_763_781_300.0)
+    facts = {"plan": plan, "identity": identity, "host": "web1", "next": ["type this"], "loss": "", **more}
+    return _plan_report.compose(facts, 1_763_781_300.0)
 
 
 def shown(plan: dict[str, t.Any]) -> list[str]:
@@ -279,3 +282,67 @@ def test_paths_are_shown_as_somebody_types_them_here(monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     found = _plan_report.other_playbook({"inventory": [f"{tmp_path}/inventories/chom", "/etc/other"]}, "emergency_rollback")
     assert found == "ansible-playbook -i inventories/chom -i /etc/other playbooks/emergency_rollback.yml"
+
+
+# A database goes back
+
+
+def back(plan: dict[str, t.Any], *, severity: str = "database", tables: t.Sequence[str] = (), **found: t.Any) -> dict[str, t.Any]:
+    backup = {"id": "b1", "started": "2026-11-22T02:00:00Z", "bytes": 41_691_936, "application_version": "v1.2.3", "label": None}
+    database = {"backup": backup, "tables": list(tables), "of_running_version": False, "taken_after_bad": None, **found}
+    return {**plan, "severity": severity, "database": database, "backup": False}
+
+
+def told(plan: dict[str, t.Any], loss: str = "users: 12 new.") -> str:
+    return " ".join(" ".join(_plan_report.lines(report(plan, loss=loss))).split())
+
+
+@requirement("G-09", "CHOM-8.1-15")
+def test_a_database_that_goes_back_is_told_with_what_would_be_lost(plan: dict[str, t.Any]) -> None:
+    text = told(back(plan))
+    for expected in (
+        "PLAN of a rollback (database): the data of chom to 2026-11-22T02:00:00Z; v1.2.4 stays",
+        "database: everything goes back to 2026-11-22T02:00:00Z: backup b1, 39.8 MiB, made while v1.2.3 ran; label: none",
+        "would be lost: users: 12 new.",
+        "is kept: the database that is replaced, until database_release.yml removes it",
+        "migrations: none: v1.2.3 knows all that the backup has",
+    ):
+        assert expected in text
+    for absent in ("leaves behind", "packages", "files:", "before the switch"):
+        assert absent not in text
+    assert "would be lost: not known" in told(back(plan), "").casefold()
+
+
+def test_with_the_code_the_rest_is_told_too(plan: dict[str, t.Any]) -> None:
+    text = told({**back(plan, severity="full_system"), "restore_point": "r7"})
+    assert "PLAN of a rollback (full_system): chom v1.2.4 (444444444444) -> v1.2.3 (333333333333)" in text
+    assert "leaves behind: 8 commits" in text
+    assert "configuration: as in the restore point r7" in text
+
+
+def test_single_tables_are_named(plan: dict[str, t.Any]) -> None:
+    assert "database: the tables sites, users go back to" in told(back(plan, tables=["sites", "users"]))
+
+
+def test_what_speaks_against_the_backup_comes_first(plan: dict[str, t.Any]) -> None:
+    bad = {"version": "v1.2.4", "reason": "all pages failed"}
+    text = warned(back(plan, of_running_version=True, taken_after_bad=bad))
+    assert "the backup was made while v1.2.4, the version that runs now, was running already" in text
+    assert "the backup was begun while v1.2.4 ran, which is marked as bad (reason: all pages failed)" in text
+
+
+def test_a_schema_that_is_not_the_targets_is_a_warning(plan: dict[str, t.Any]) -> None:
+    facts = {"unknown_to_target": [{"name": MIGRATION, "reversible": False, "destructive": False}], "down": [], "decision": "keep"}
+    kept = {**back(plan), "migrations": {**facts, "not_applied": ["m2"], "up": []}}
+    assert f"the schema will have migrations that v1.2.3 does not know: {MIGRATION}" in warned(kept)
+    assert "the schema will lack migrations of v1.2.3: m2" in warned(kept)
+    applied = {**back(plan), "migrations": {"unknown_to_target": [], "down": [], "decision": "up", "not_applied": ["m2"], "up": ["m2"]}}
+    assert "lack" not in warned(applied)
+    assert "migrations: m2: is applied after the restore" in told(applied)
+
+
+def test_without_a_backup_the_reason_stands_at_the_top(plan: dict[str, t.Any]) -> None:
+    refused = {"reason": "No backup was named.", "next_command": "name one"}
+    text = told({**plan, "severity": "database", "migrations": None, "refusals": [refused]}, "")
+    assert text.startswith("WOULD BE REFUSED: database rollback of chom")
+    assert "REFUSED BECAUSE: No backup was named." in text
