@@ -175,7 +175,10 @@ def fates(plan: Plan) -> t.Iterator[tuple[str, str]]:
     """Each migration that the target does not know, and what becomes of it; in the order in which they go down."""
     migrations = plan["migrations"] or {"unknown_to_target": []}
     if plan["database"] and not plan["database"]["tables"]:  # the schema is the backup's
-        yield from ((name, "is applied after the restore") for name in migrations.get("up") or ())
+        yield from ((entry["name"], f"stays, and {plan['target']} does not know it") for entry in migrations["unknown_to_target"])
+        applied = migrations.get("up") or ()
+        lacking = migrations.get("not_applied") or ()
+        yield from ((name, "is applied after the restore" if name in applied else "is lacking, and is not applied") for name in lacking)
         return
     for entry in migrations["unknown_to_target"]:
         drops = "its down() DROPS tables, columns or rows" if entry["destructive"] else "its down() drops nothing"
@@ -186,7 +189,7 @@ def fates(plan: Plan) -> t.Iterator[tuple[str, str]]:
 
 def _no_migrations(plan: Plan) -> str:
     if plan["database"] and plan["migrations"] is not None:
-        return f"none: {plan['target']} knows all that the backup has"
+        return f"none: the schema of the backup is that of {plan['target']}"
     return "NOT KNOWN: the database could not be read" if plan["migrations"] is None else "none: the target knows all that the database has"
 
 

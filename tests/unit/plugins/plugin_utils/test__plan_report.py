@@ -305,7 +305,7 @@ def test_a_database_that_goes_back_is_told_with_what_would_be_lost(plan: dict[st
         "database: everything goes back to 2026-11-22T02:00:00Z: backup b1, 39.8 MiB, made while v1.2.3 ran; label: none",
         "would be lost: users: 12 new.",
         "is kept: the database that is replaced, until database_release.yml removes it",
-        "migrations: none: v1.2.3 knows all that the backup has",
+        "migrations: none: the schema of the backup is that of v1.2.3",
     ):
         assert expected in text
     for absent in ("leaves behind", "packages", "files:", "before the switch"):
@@ -336,6 +336,7 @@ def test_a_schema_that_is_not_the_targets_is_a_warning(plan: dict[str, t.Any]) -
     kept = {**back(plan), "migrations": {**facts, "not_applied": ["m2"], "up": []}}
     assert f"the schema will have migrations that v1.2.3 does not know: {MIGRATION}" in warned(kept)
     assert "the schema will lack migrations of v1.2.3: m2" in warned(kept)
+    assert f"migrations: {MIGRATION}: stays, and v1.2.3 does not know it; m2: is lacking, and is not applied" in told(kept)
     applied = {**back(plan), "migrations": {"unknown_to_target": [], "down": [], "decision": "up", "not_applied": ["m2"], "up": ["m2"]}}
     assert "lack" not in warned(applied)
     assert "migrations: m2: is applied after the restore" in told(applied)
