@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import typing as t
 
 import pytest
-import testinfra
+from testinfra.backend.local import LocalBackend
+from testinfra.host import Host
 
 from ansible_collections.lastgood.rollback.molecule.shared.cases import CASES
+from ansible_collections.lastgood.rollback.molecule.shared.host.machines import inside
 from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed
 from ansible_collections.lastgood.rollback.tests.tools.prober import Site
 
 if t.TYPE_CHECKING:
-    from testinfra.host import Host
+    from testinfra.backend.base import CommandResult
 
 
 def _wanted(scenario: str) -> t.Iterator[Rehearsed]:
@@ -26,6 +29,19 @@ def _wanted(scenario: str) -> t.Iterator[Rehearsed]:
         for run in case.runs:
             if scenario in ("", name) and (not some or run.name in some):
                 yield Rehearsed(name, case, run)
+
+
+class _Inside(LocalBackend):
+    """Runs what tests ask for on a test host."""
+
+    NAME = "inside"
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._way = shlex.join(inside(name))
+
+    def run(self, command: str, *args: str, **_more: t.Any) -> CommandResult:
+        return self.run_local(f"{self._way} /bin/sh -c %s", self.get_command(command, *args))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -51,7 +67,7 @@ def rehearsed(request: pytest.FixtureRequest) -> Rehearsed:
 @pytest.fixture
 def host(rehearsed: Rehearsed) -> Host:
     """The machine as it is now, behind the scenes."""
-    return testinfra.get_host(f"podman://lastgood-{rehearsed.case.host}")
+    return Host(_Inside(rehearsed.case.host))
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ import typing as t
 
 import yaml
 
+from ansible_collections.lastgood.rollback.molecule.shared.host.machines import inside
 from ansible_collections.lastgood.rollback.tests.faults.faults import Fault
-from ansible_collections.lastgood.rollback.tests.faults.machine import CONTAINERS, HERE, ROOT, Machine, MachineError
+from ansible_collections.lastgood.rollback.tests.faults.machine import HERE, ROOT, Machine, MachineError
 from ansible_collections.lastgood.rollback.tests.faults.phases import Point
 
 PLAYBOOKS = {"backup": "tests/faults/backup.yml"}  # those that are not the collection's
@@ -133,11 +134,9 @@ class Watcher:
     def __init__(self, machine: Machine, fault: Fault, point: Point, secrets: t.Mapping[str, str]) -> None:
         self._lines: list[dict[str, t.Any]] = []
         self._news = threading.Condition()
-        environment = {**os.environ, **({"CONTAINERS_CONF": str(CONTAINERS)} if CONTAINERS.exists() else {})}
         program = (HERE / "watcher.py").read_text()
         self._process = subprocess.Popen(
-            ["podman", "exec", "-i", machine.container, "python3", "-c", program],
-            env=environment,
+            [*inside(machine.name), "python3", "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
