@@ -51,8 +51,8 @@ DAMAGE_DATA = "mariadb chom -e \"DELETE FROM sites WHERE id <= 100; UPDATE organ
 TO_THE_BACKUP: dict[str, t.Any] = {"playbook": "database_rollback", "extra": {"label": "pre-rollback", "watch_seconds": 0}}
 TWO_TABLES: dict[str, t.Any] = {**TO_THE_BACKUP, "extra": {**TO_THE_BACKUP["extra"], "tables": "users,sites"}}
 COMPARED_EARLY: dict[str, t.Any] = {  # as where comparing takes long
-    **TWO_TABLES,
-    "extra": {**TWO_TABLES["extra"], "database_rollback_patience": 0},
+    **TO_THE_BACKUP,
+    "extra": {"watch_seconds": 0, "database_rollback_patience": 0},
 }
 TO_THE_RESTORE_POINT: dict[str, t.Any] = {"playbook": "full_system_rollback", "extra": {"target": "last_good", "watch_seconds": 0}}
 DOWN = {**STANDARD, "migrations": "down"}
@@ -401,17 +401,9 @@ CASES: dict[str, Case] = {
                     "playbooks/database_rollback.yml -e plan=",
                 ),
             ),
-            refused(
-                "not_approved",
-                "Nobody agreed to this plan yet",
-                "sites: 100 deleted",
-                playbook="database_rollback",
-                extra={"watch_seconds": 0},
-                plan_of="planned",
-                before=(DAMAGE_DATA,),
-            ),
+            refused("not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", before=(DAMAGE_DATA,), **TWO_TABLES),
             refused("approved_for_all", "is for another plan", approved_in="not_approved", **TO_THE_BACKUP),
-            Run("restored", "tables_restored", approved_in="not_approved", **COMPARED_EARLY),
+            Run("restored", "tables_restored", approved_in="not_approved", plan_of="planned", **COMPARED_EARLY),
             Run("replayed", "replayed", "salvage_replay", {"tables": ["users"]}, salvage_of="restored", webhook="none"),
             refused("not_confirmed", "nothing was removed", "There is no way back from this", playbook="database_release", extra={}),
             recorded("released", "RELEASED: chom keeps no replaced database", playbook="database_release", extra={"confirm": "chom"}),
@@ -428,10 +420,16 @@ CASES: dict[str, Case] = {
                 "checked",
                 "plan",
                 {"severity": "full_system", "target": "last_good"},
-                before=("chom-deploy bad/crash", VISIT, DAMAGE_DATA, "sed -i s/^CHOM_THEME=.*/CHOM_THEME=missing/ /var/www/chom/.env"),
+                before=("chom-deploy bad/none",),
                 says=("PLAN of a rollback (full_system): chom v1.2.4", "everything goes back to", "configuration: as in the restore point"),
             ),
-            refused("not_approved", "Nobody agreed to this plan yet", "configuration: as in the restore point", **TO_THE_RESTORE_POINT),
+            refused(
+                "not_approved",
+                "Nobody agreed to this plan yet",
+                "configuration: as in the restore point",
+                before=("chom-deploy bad/crash", VISIT, DAMAGE_DATA, "sed -i s/^CHOM_THEME=.*/CHOM_THEME=missing/ /var/www/chom/.env"),
+                **TO_THE_RESTORE_POINT,
+            ),
             Run("restored", "restored", approved_in="not_approved", says=("ROLLED BACK: chom v1.2.4 -> v1.2.3",), **TO_THE_RESTORE_POINT),
         ),
         "none",

@@ -18,9 +18,6 @@ from ansible_collections.lastgood.rollback.molecule.shared.host.machines import 
 from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed
 from ansible_collections.lastgood.rollback.tests.tools.prober import Site
 
-if t.TYPE_CHECKING:
-    from testinfra.backend.base import CommandResult
-
 
 def _wanted(scenario: str) -> t.Iterator[Rehearsed]:
     """The runs of a scenario; all there are when tests are only listed."""
@@ -29,19 +26,6 @@ def _wanted(scenario: str) -> t.Iterator[Rehearsed]:
         for run in case.runs:
             if scenario in ("", name) and (not some or run.name in some):
                 yield Rehearsed(name, case, run)
-
-
-class _Inside(LocalBackend):
-    """Runs what tests ask for on a test host."""
-
-    NAME = "inside"
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._way = shlex.join(inside(name))
-
-    def run(self, command: str, *args: str, **_more: t.Any) -> CommandResult:
-        return self.run_local(f"{self._way} /bin/sh -c %s", self.get_command(command, *args))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -67,7 +51,10 @@ def rehearsed(request: pytest.FixtureRequest) -> Rehearsed:
 @pytest.fixture
 def host(rehearsed: Rehearsed) -> Host:
     """The machine as it is now, behind the scenes."""
-    return Host(_Inside(rehearsed.case.host))
+    way, backend = shlex.join(inside(rehearsed.case.host)), LocalBackend()
+    written = backend.get_command
+    backend.get_command = lambda command, *words: f"{way} /bin/sh -c {shlex.quote(written(command, *words))}"
+    return Host(backend)
 
 
 @pytest.fixture
