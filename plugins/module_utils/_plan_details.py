@@ -209,4 +209,7 @@ def _approval(application: t.Mapping[str, t.Any], severity: str) -> dict[str, t.
     approvers = application.get("approvers") or []
     if severity == "emergency":
         return {"approvers": [], "basis": "an emergency waits for nobody"}
-    return {"approvers": approvers, "basis": "named in the profile" if approvers else "the profile names no approvers"}
+    basis = "named in the profile" if approvers else "the profile names no approvers"
+    if severity in ("database", "full_system"):
+        basis += "; somebody has to agree to what is lost, with -e approve= and what the first call prints"
+    return {"approvers": approvers, "basis": basis}

@@ -167,7 +167,7 @@ def _database(plan: Plan) -> t.Iterator[tuple[str, str]]:
     what = f"the tables {', '.join(found['tables'])} go" if found["tables"] else "everything goes"
     made = f"made while {backup['application_version'] or 'a version that it does not name'} ran; label: {backup['label'] or 'none'}"
     yield "database", f"{what} back to {backup['started']}: backup {backup['id']}, {size(backup['bytes'])}, {made}"
-    yield "would be lost", plan["loss"] or "not known"
+    yield "would be lost", f"{plan['loss'] or 'not known'} The rollback itself compares row by row before it asks for approval."
     yield "is kept", "the database that is replaced, until database_release.yml removes it; undo.yml brings it back"
 
 
@@ -243,7 +243,7 @@ def _seconds(estimate: t.Mapping[str, t.Any]) -> str:
 
 
 def _approval(approval: t.Mapping[str, t.Any]) -> str:
-    return f"{', '.join(str(one) for one in approval['approvers']) or 'nobody'} ({approval['basis']})"
+    return f"{', '.join(str(one) for one in approval['approvers']) or 'nobody by name'} ({approval['basis']})"
 
 
 def lines(report: Plan) -> t.Iterator[str]:

@@ -613,6 +613,7 @@ def test_a_plan_of_a_database_rollback_is_kept_and_done_exactly(host: Host, plan
     phases = [entry["phase"] for entry in planned["details"]["prediction"]["phases"]]
     assert phases[:2] == ["restore beside", "count loss"]
     assert "swap database" in phases
+    assert "-e approve=" in planned["details"]["approval"]["basis"]
     assert not {"protect", "prepare", "migrate down"} & set(phases)
     done = plan(None, severity="database", migrations="stop", database={}, backup=False, plan=planned["digest"][:12])
     assert (done["digest"], done["approval"]) == (planned["digest"], planned["approval"])

@@ -125,7 +125,7 @@ def test_the_terminal_says_it_all_with_units_and_basis(plan: dict[str, t.Any]) -
         "80.0 GiB at /b (backup)",
         "closed to users: about 1.5 s (median of 3 earlier rollbacks on this host, 1.2 to 4 s)",
         "whole run: not measured yet, budget 900 s (no earlier standard rollback on this host)",
-        "must approve: nobody (the profile names no approvers)",
+        "must approve: nobody by name (the profile names no approvers)",
         f"digest: {'d' * 64}",
     ):
         assert expected in text
@@ -303,7 +303,7 @@ def test_a_database_that_goes_back_is_told_with_what_would_be_lost(plan: dict[st
     for expected in (
         "PLAN of a rollback (database): the data of chom to 2026-11-22T02:00:00Z; v1.2.4 stays",
         "database: everything goes back to 2026-11-22T02:00:00Z: backup b1, 39.8 MiB, made while v1.2.3 ran; label: none",
-        "would be lost: users: 12 new.",
+        "would be lost: users: 12 new. The rollback itself compares row by row before it asks for approval.",
         "is kept: the database that is replaced, until database_release.yml removes it",
         "migrations: none: the schema of the backup is that of v1.2.3",
     ):
