@@ -16,7 +16,6 @@ import typing as t
 
 import yaml
 
-from ansible_collections.lastgood.rollback.molecule.shared.host.machines import HostError, inside
 from ansible_collections.lastgood.rollback.tests.faults.invariants import Site as Pages
 from ansible_collections.lastgood.rollback.tests.tools.prober import Site
 
@@ -63,6 +62,7 @@ class Machine:
         self.folder = folder
         self.inventory = folder / f"{name}.yml"
         self.backup: Backup | None = None
+        self.inside = (str(CHOMHOST), "exec", name, "--")
         self._full = ""
 
     def create(self) -> None:
@@ -82,10 +82,10 @@ class Machine:
         call(str(CHOMHOST), "destroy", self.name)
 
     def root(self, script: str) -> str:
-        return call(*inside(self.name), "bash", "-euo", "pipefail", "-c", script)
+        return call(*self.inside, "bash", "-euo", "pipefail", "-c", script)
 
     def artisan(self, *words: str) -> str:
-        return call(*inside(self.name), "runuser", "-u", "www-data", "--", "php", f"{self.application}/artisan", *words)
+        return call(*self.inside, "runuser", "-u", "www-data", "--", "php", f"{self.application}/artisan", *words)
 
     def prepare(self, off: t.Sequence[str] = ()) -> None:
         """The bad release runs, nothing is left of an earlier case, all workers but those in off run."""
@@ -129,7 +129,7 @@ class Machine:
         return self.root("mariadb --skip-column-names -e \"SHOW DATABASES LIKE 'chom\\_\\_kept\\_%'\"").split()
 
     def _python(self, program: str, *arguments: str) -> str:
-        return call(*inside(self.name), "python3", "-", *arguments, data=program)
+        return call(*self.inside, "python3", "-", *arguments, data=program)
 
     def secrets(self) -> dict[str, str]:
         text = self.root(f"cat {self.application}/.env")
@@ -168,7 +168,7 @@ class Machine:
         units = "ssh nginx php8.4-fpm mariadb redis-server"
         up = f"[[ $(systemctl is-system-running) =~ running|degraded ]]; systemctl is-active --quiet {units}"
         while True:
-            with contextlib.suppress(MachineError, HostError):
+            with contextlib.suppress(MachineError):
                 self.root(up)
                 if self.site.ask("/css/app.css")[0].status == 200:
                     return

@@ -18,7 +18,6 @@ import typing as t
 
 import yaml
 
-from ansible_collections.lastgood.rollback.molecule.shared.host.machines import inside
 from ansible_collections.lastgood.rollback.tests.faults.faults import Fault
 from ansible_collections.lastgood.rollback.tests.faults.machine import HERE, ROOT, Machine, MachineError
 from ansible_collections.lastgood.rollback.tests.faults.phases import Point
@@ -136,7 +135,7 @@ class Watcher:
         self._news = threading.Condition()
         program = (HERE / "watcher.py").read_text()
         self._process = subprocess.Popen(
-            [*inside(machine.name), "python3", "-c", program],
+            [*machine.inside, "python3", "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
