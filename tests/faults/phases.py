@@ -49,6 +49,8 @@ MIDDLE = {
     "start workers": 0.3,
 }
 
+MIDDLE_OF_RELEASES = {**MIDDLE, "prepare": 0.04}  # a few questions to PHP-FPM
+
 # What git holds while it moves files: a run that is stopped then leaves a checkout that is neither the one nor the other.
 APPEARS = {"switch code": "/var/www/chom/.git/index.lock"}
 APPEARS_IN_RELEASES = {"switch code": "/var/www/chom/.current.lastgood"}  # the link that takes the other one's place
@@ -75,13 +77,13 @@ class Point:
 
     def order(self, *, releases: bool = False) -> dict[str, t.Any]:
         """The same for the watcher on the host."""
-        steps, appearing = (STEPS_OF_RELEASES, APPEARS_IN_RELEASES) if releases else (STEPS, APPEARS)
+        steps, appearing, middle = (STEPS_OF_RELEASES, APPEARS_IN_RELEASES, MIDDLE_OF_RELEASES) if releases else (STEPS, APPEARS, MIDDLE)
         if self.phase in ("lock", "close run"):
             event = "opened" if self.phase == "lock" else "closed"
             return {"event": event, "step": "", "delay": 0.0, "appears": "", "lock": self.moment == "begun" and self.phase == "lock"}
         event = "result" if self.moment == "ended" else "intent"
         inside = self.moment == "inside"
-        delay, appears = (MIDDLE[self.phase], appearing.get(self.phase, "")) if inside else (0.0, "")
+        delay, appears = (middle[self.phase], appearing.get(self.phase, "")) if inside else (0.0, "")
         return {"event": event, "step": steps[self.phase], "delay": delay, "appears": appears, "lock": False}
 
 
