@@ -28,7 +28,7 @@ _UNFINISHED = "DEPLOY_UNFINISHED"
 _REVISIONS = ("REVISION", ".revision")
 _VERSION = "VERSION"
 _NOT_CODE = ("vendor", "node_modules", "storage", ".git", "bootstrap/cache")
-_OWN_FILES = (*_REVISIONS, _VERSION, BAD, _UNFINISHED, ".lastgood-source")
+OWN_FILES = (*_REVISIONS, _VERSION, BAD, _UNFINISHED, ".lastgood-source")  # by which releases are known; no source of theirs
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class Releases:
             found = {}
             for line in self.ask("find", release.path, *select).split("\0"):
                 checksum, _spaces, path = line.partition("  ")
-                if path and path[len(release.path) + 1 :] not in _OWN_FILES:
+                if path and path[len(release.path) + 1 :] not in OWN_FILES:
                     found[path[len(release.path) + 1 :]] = checksum
             self._files[release.id] = found
         return self._files.get(release.id, {})
