@@ -167,6 +167,7 @@ _PHASES = {
     "db_migration up": "migrate up",
     "laravel_cache rebuilt": "rebuild caches",
     "service_group reloaded": "start services",
+    "service_group renewed": "start services",
     "health_gate": "gate",
     "laravel_maintenance up": "reopen",
     "service_group started": "start workers",

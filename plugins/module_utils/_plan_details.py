@@ -189,7 +189,7 @@ def _phases(application: t.Mapping[str, t.Any], plan: Plan) -> list[str]:
         "count loss": restores,
         "prepare": plan["severity"] != "database" and (plan["dependencies_change"] or "release_path" in plan),
         "protect": plan["backup"],
-        "quiesce writers": True,
+        "quiesce writers": plan["closes"],  # with users on the site the workers are renewed with what serves them
         "close traffic": plan["closes"],
         "swap database": restores,
         "migrate down": migrations["down"],

@@ -23,6 +23,7 @@ _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
 _KILLED = ("timeout", "signal", "core-dump")
 _PAUSE = 0.1
 _AFTER_KILL = 10.0
+_MOMENT = 0.5  # within which a unit that has no job in hand has ended
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Outcome:
     actions: dict[str, str] = field(default_factory=dict)
     after: dict[str, Unit] = field(default_factory=dict)
     remembered: list[str] = field(default_factory=list)
+    ended: dict[str, Unit] = field(default_factory=dict)  # what those were when they had ended that run again now
     waited: float = 0.0
 
     @property
@@ -58,7 +60,8 @@ class Outcome:
     @property
     def interrupted(self) -> list[str]:
         """Units that were killed, by us or by systemd when their TimeoutStopSec was over: what they did is half done."""
-        return [name for name, unit in self.after.items() if name in self.actions and unit.active == "failed" and unit.result in _KILLED]
+        seen = {**self.after, **self.ended}
+        return [name for name, unit in seen.items() if name in self.actions and unit.active == "failed" and unit.result in _KILLED]
 
 
 class Group:
@@ -70,7 +73,8 @@ class Group:
         self._check_mode = check_mode
 
     def bring(self, request: Request) -> Outcome:
-        return self._stop(request) if request.state == "stopped" else self._start(request)
+        work = {"stopped": self._stop, "renewed": self._renew}.get(request.state, self._start)
+        return work(request)
 
     def _look(self, names: t.Sequence[str], *, to_start: bool) -> dict[str, Unit]:
         units = self._systemd.show(names)
@@ -90,16 +94,22 @@ class Group:
         for name, unit in outcome.before.items():
             if not unit.gone:
                 outcome.actions[name] = "wait" if unit.errand else "stop"
-        earlier = recall(request.remember)
-        outcome.remembered = sorted({*earlier, *outcome.ran}) if request.remember else []
+        self._remember(request, outcome, outcome.ran)
         if self._check_mode:
             return outcome
-        if request.remember and set(outcome.remembered) != set(earlier):
-            write_json(request.remember, {"units": outcome.remembered, "at": utc()})
         started = self._clock.monotonic()
         outcome.after = self._drain(request, outcome)
         outcome.waited = self._clock.monotonic() - started
         return outcome
+
+    def _remember(self, request: Request, outcome: Outcome, ran: t.Sequence[str]) -> None:
+        """Add what ran to what an earlier stop wrote down, which may not have been started again yet."""
+        if not request.remember:
+            return
+        earlier = recall(request.remember)
+        outcome.remembered = sorted({*earlier, *ran})
+        if not self._check_mode and set(outcome.remembered) != set(earlier):
+            write_json(request.remember, {"units": outcome.remembered, "at": utc()})
 
     def _drain(self, request: Request, outcome: Outcome) -> dict[str, Unit]:
         """Stop all at once, let each finish what it is doing, and see that all are gone."""
@@ -118,11 +128,12 @@ class Group:
     def _refuse_failure(
         self, request: Request, outcome: Outcome, now: t.Mapping[str, Unit], answers: t.Mapping[str, Completed | None]
     ) -> None:
-        failed = {name: done.output for name, done in answers.items() if done is not None and done.rc != 0 and not now[name].gone}
+        wrong = {name: done.output for name, done in answers.items() if done is not None and done.rc != 0}
+        failed = {name: said for name, said in wrong.items() if name in now and not now[name].gone}
         if failed:
             raise RollbackError(
                 f"systemctl could not stop {', '.join(failed)}: {'; '.join(dict.fromkeys(failed.values()))}.",
-                state=self._start_again(outcome),
+                state=self._start_again(list(answers)),
                 facts=facts(outcome, request),
             )
 
@@ -138,14 +149,13 @@ class Group:
                     return {name: now[name] for name in outcome.before}
         raise RollbackError(
             f"Still busy after {request.drain_timeout:g} s: {', '.join(f'{name} is {now[name].state}' for name in busy)}.",
-            state=self._start_again(outcome),
+            state=self._start_again([name for name, action in outcome.actions.items() if action in ("stop", "kill")]),
             next_command="wait for the job, raise drain_timeout, or set on_timeout to kill",
             facts=facts(outcome, request),
         )
 
-    def _start_again(self, outcome: Outcome) -> str:
+    def _start_again(self, stopped: t.Sequence[str]) -> str:
         """Undo a stop that did not succeed; a unit that is still ending is started by systemd when it has ended."""
-        stopped = [name for name, action in outcome.actions.items() if action in ("stop", "kill") and name in outcome.before]
         answers = self._systemd.order([("start", name) for name in stopped], 3.0, self._clock)
         now = self._systemd.show(stopped)
         failed = [name for name, done in answers.items() if done is not None and done.rc != 0 and now[name].gone]
@@ -157,6 +167,33 @@ class Group:
         return "What was stopped runs again."
 
     # Starting
+
+    def _renew(self, request: Request) -> Outcome:
+        """Reload what is to be reloaded, let the others finish, and start those again that had nothing to finish."""
+        names, reload = self._systemd.expand(request.names), self._systemd.expand(request.reload)
+        outcome = Outcome(self._look(list(dict.fromkeys([*reload, *names])), to_start=True))
+        ran = [name for name in names if outcome.before[name].wanted]
+        self._remember(request, outcome, ran)
+        served = Outcome({name: outcome.before[name] for name in reload})
+        served.actions = {name: "reload" if unit.good else "restart" for name, unit in served.before.items()}
+        outcome.actions = {**dict.fromkeys(ran, "restart"), **served.actions}
+        if self._check_mode:
+            return outcome
+        started = self._clock.monotonic()
+        self._prove(request, served)  # first, since users wait for it
+        self._begin_anew(request, outcome, ran)
+        outcome.after = self._systemd.show(list(outcome.before))
+        outcome.waited = self._clock.monotonic() - started
+        return outcome
+
+    def _begin_anew(self, request: Request, outcome: Outcome, names: t.Sequence[str]) -> None:
+        """Whoever has a job in hand is left to finish it; systemd has the order to stop it."""
+        answers = self._systemd.order([("stop", name) for name in names], _MOMENT, self._clock)
+        now = self._systemd.show(names)
+        running = {name: unit for name, unit in now.items() if unit.active != "deactivating"}
+        self._refuse_failure(request, outcome, running, answers)
+        outcome.ended = {name: unit for name, unit in running.items() if unit.gone}
+        self._systemd.order([("start", name) for name in outcome.ended], _MOMENT, self._clock)
 
     def _start(self, request: Request) -> Outcome:
         kept = recall(request.remember) if request.remembered else []
@@ -174,33 +211,53 @@ class Group:
         if self._check_mode:
             return outcome
         started = self._clock.monotonic()
+        self._let_end(request, outcome)
         outcome.after = self._prove(request, outcome)
         outcome.waited = self._clock.monotonic() - started
         if request.remembered and request.remember and os.path.exists(request.remember):
             os.unlink(request.remember)
         return outcome
 
+    def _let_end(self, request: Request, outcome: Outcome) -> None:
+        """Wait for what was told to stop and still has a job in hand; what becomes of that is not to be seen once it runs again."""
+        ending = [name for name in outcome.actions if outcome.before[name].active == "deactivating"]
+        left = Countdown(self._clock, request.drain_timeout)
+        for _round in left.rounds(_PAUSE) if ending else ():
+            outcome.ended = {name: unit for name, unit in self._systemd.show(ending).items() if unit.gone}
+            if len(outcome.ended) == len(ending):
+                return
+        busy = [name for name in ending if name not in outcome.ended]
+        if busy:
+            outcome.after = self._systemd.show(list(outcome.before))
+            raise RollbackError(
+                f"Still busy after {request.drain_timeout:g} s: {', '.join(f'{name} is {outcome.after[name].state}' for name in busy)}.",
+                state=self._start_again(list(outcome.actions)),
+                next_command="wait for the job, or raise drain_timeout",
+                facts=facts(outcome, request),
+            )
+
     def _prove(self, request: Request, outcome: Outcome) -> dict[str, Unit]:
         """Give the orders, then watch until every unit has run for a while without a restart."""
         left = Countdown(self._clock, request.timeout)
         orders: list[Order] = [(verb, name) for name, verb in outcome.actions.items()]
         answers = self._systemd.order(orders, left.seconds, self._clock)
-        marks: dict[str, t.Any] = {}
-        since = self._clock.monotonic()
+        watched = [*outcome.actions, *outcome.remembered]
         now = outcome.before
-        for _round in left.rounds(max(_PAUSE, request.settle / 2)) if orders else ():
+        for _round in left.rounds(_PAUSE) if watched else ():
             now = self._systemd.show(list(outcome.before))
             failed = [name for name, unit in now.items() if unit.active == "failed"]
             refused = [name for name in failed if now[name].executed == outcome.before[name].executed]
             if failed != refused:
                 break
             self._retry(refused, outcome, left)
-            if {name: unit.mark for name, unit in now.items()} != marks:
-                marks, since = {name: unit.mark for name, unit in now.items()}, self._clock.monotonic()
-            if all(unit.good for unit in now.values()) and self._clock.monotonic() - since >= request.settle:
+            if all(unit.good for unit in now.values()) and self._steady(now[name] for name in watched) >= request.settle:
                 break
         self._accept(outcome, now, answers, request)
         return now
+
+    def _steady(self, units: t.Iterable[Unit]) -> float:
+        """Seconds since anything changed about any of them, by systemd's clock, which is this one."""
+        return self._clock.monotonic() - max(unit.steady_since for unit in units) / 1e6
 
     def _retry(self, names: t.Sequence[str], outcome: Outcome, left: Countdown) -> None:
         """systemd has given up on these and did not even try: clear that if sudo lets us, else wait until it tries again."""
@@ -233,7 +290,8 @@ class Group:
 def refuse_elsewhere(systemd: Systemd, outcome: Outcome, request: Request) -> dict[str, str]:
     """The folders that the processes work in; one that works in another release than the link leads to runs the wrong code."""
     release = os.path.realpath(request.release or "")
-    found = {name: systemd.directory(unit) for name, unit in outcome.after.items() if name in outcome.actions}
+    mine = {*outcome.actions, *outcome.remembered}
+    found = {name: systemd.directory(unit) for name, unit in outcome.after.items() if name in mine}
     beside = f"{os.path.dirname(release)}/"
     wrong = [name for name, place in found.items() if place.startswith(beside) and not f"{place}/".startswith(f"{release}/")]
     if wrong:

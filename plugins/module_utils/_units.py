@@ -30,8 +30,8 @@ _PROPERTIES = (
     "Type",
     "User",
     "MainPID",
-    "NRestarts",
     "StateChangeTimestampMonotonic",
+    "ActiveEnterTimestampMonotonic",
     "ExecMainStartTimestampMonotonic",
     "Triggers",
     "FragmentPath",
@@ -56,8 +56,8 @@ class Unit:
     kind: str
     user: str
     pid: int
-    restarts: int
     since: int
+    entered: int
     executed: int
     triggers: tuple[str, ...]
     files: tuple[str, ...] = ()
@@ -81,16 +81,16 @@ class Unit:
         return self.kind == "oneshot" and self.active != "active"
 
     @property
+    def steady_since(self) -> int:
+        """Microseconds of the clock at which it last changed; what triggers others, such as a timer, changes whenever it does that."""
+        return self.entered if self.triggers else self.since
+
+    @property
     def state(self) -> str:
         if self.load != "loaded":
             return self.load
         why = f", {self.result}" if self.result not in ("", "success") else ""
         return f"{self.active} ({self.sub}{why})"
-
-    @property
-    def mark(self) -> tuple[str, int, int, int]:
-        """Changes whenever the unit was restarted, by whomever."""
-        return self.active, self.pid, self.restarts, self.since
 
 
 class Systemd:
@@ -197,8 +197,8 @@ def _unit(facts: t.Mapping[str, str]) -> Unit:
         kind=facts.get("Type", ""),
         user=facts.get("User", ""),
         pid=_number(facts.get("MainPID")),
-        restarts=_number(facts.get("NRestarts")),
         since=_number(facts.get("StateChangeTimestampMonotonic")),
+        entered=_number(facts.get("ActiveEnterTimestampMonotonic")),
         executed=_number(facts.get("ExecMainStartTimestampMonotonic")),
         triggers=tuple(facts.get("Triggers", "").split()),
         files=tuple(f"{facts.get('FragmentPath', '')} {facts.get('DropInPaths', '')}".split()),

@@ -30,7 +30,7 @@ attributes:
     support: full
   idempotent:
     support: partial
-    details: V(started) and V(stopped) are idempotent. O(state=restarted), O(state=reloaded) and O(reload) always act.
+    details: V(started) and V(stopped) are idempotent. The other states and O(reload) always act.
 options:
   names:
     description:
@@ -44,8 +44,10 @@ options:
       - V(stopped) lets the units finish and stops them.
       - V(started) starts those that do not run. V(restarted) restarts them all.
       - V(reloaded) makes them read their configuration and code again. One that does not run is restarted instead.
+      - V(renewed) reloads the units of O(reload) first. Then those of O(names) that run may finish, and are started again when they have
+        within half a second. It waits no longer and proves nothing about them, which is left to a later V(started) with O(remembered=true).
     type: str
-    choices: [stopped, started, restarted, reloaded]
+    choices: [stopped, started, restarted, reloaded, renewed]
     required: true
   reload:
     description: Units to reload in the same moment, such as C(php8.4-fpm). Not with O(state=stopped).
@@ -55,11 +57,12 @@ options:
   remember:
     description:
       - A file on the host for the names of the units that ran. Its directory must exist and belong to the user of the connection.
-      - O(state=stopped) adds to what the file holds already.
+      - O(state=stopped) and O(state=renewed) add to what the file holds already.
     type: path
   remembered:
     description:
-      - Start the units that O(remember) names, in addition to O(names). The file is removed once all of them run.
+      - Start the units that O(remember) names, in addition to O(names), and wait before for those that are still finishing.
+        The file is removed once all of them run.
       - Without the file there is nothing to start, which is not an error.
     type: bool
     default: false
@@ -82,12 +85,12 @@ options:
     default: 30
   release:
     description:
-      - The link to the release that runs, such as C(/var/www/shop/current). Each unit that was started is then proven to work in that
-        release, by the working directory of its process.
+      - The link to the release that runs, such as C(/var/www/shop/current). Each unit that was started, now or by O(state=renewed), is then
+        proven to work in that release, by the working directory of its process.
       - One that works in another release beside it is refused. One that works somewhere else, such as C(/), says nothing by that.
     type: path
   settle:
-    description: Seconds for which started units must run without a restart to count as running.
+    description: Seconds for which units must have run without a restart to count as running.
     type: float
     default: 0.5
 """
@@ -170,12 +173,14 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
     request = Request(**module.params)
     if request.state == "stopped" and (request.reload or request.remembered):
         raise RollbackError("reload and remembered belong to a start, not to state=stopped.")
+    if request.state == "renewed" and request.remembered:
+        raise RollbackError("remembered belongs to the start that comes after state=renewed.")
     if not (request.names or request.reload or request.remembered):
         raise RollbackError("There is nothing to do: names, reload and remembered are all empty.")
     systemd = Systemd(runner)
     outcome = Group(systemd, Clock(), check_mode=module.check_mode).bring(request)
     result = facts(outcome, request)
-    if request.release and request.state != "stopped" and not module.check_mode:
+    if request.release and request.state not in ("stopped", "renewed") and not module.check_mode:
         result["works_in"] = refuse_elsewhere(systemd, outcome, request)
     for name in outcome.interrupted:
         module.warn(f"{name} was killed in the middle of its work.")
@@ -189,7 +194,7 @@ def main() -> None:
         argument_spec={
             **JOURNAL,
             "names": {"type": "list", "elements": "str", "default": []},
-            "state": {"type": "str", "choices": ["stopped", "started", "restarted", "reloaded"], "required": True},
+            "state": {"type": "str", "choices": ["stopped", "started", "restarted", "reloaded", "renewed"], "required": True},
             "reload": {"type": "list", "elements": "str", "default": []},
             "remember": {"type": "path"},
             "remembered": {"type": "bool", "default": False},
@@ -199,7 +204,7 @@ def main() -> None:
             "release": {"type": "path"},
             "settle": {"type": "float", "default": 0.5},
         },
-        required_if=[("remembered", True, ["remember"])],
+        required_if=[("remembered", True, ["remember"]), ("state", "renewed", ["remember"])],
         supports_check_mode=True,
     )
     conclude(module, _work)

@@ -60,7 +60,8 @@ def on_top(origin: t.Mapping[str, t.Any], steps: t.Mapping[str, Step]) -> dict[s
         both["gate"] = steps["gate"]
     if attempted(steps["close traffic"]):  # whatever was opened before is closed again since
         both["reopen"] = steps["reopen"]
-    if attempted(steps["close traffic"]) or attempted(steps["quiesce writers"]):  # and whoever was started is stopped again
+    stopping = ("close traffic", "quiesce writers", "gate")  # before a gate is asked, they are stopped or renewed
+    if any(attempted(steps.get(name, {})) for name in stopping):  # and whoever was started is stopped again
         both["start workers"] = steps["start workers"]
     if attempted(both["close traffic"]):
         both["close traffic"] = {**both["close traffic"], "was_down": origin["was_down"]}

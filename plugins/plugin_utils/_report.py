@@ -20,6 +20,7 @@ _HEADLINES = {
     "aborted": "ABORTED",
 }
 _TITLES = {"undo": "Undo report", "abort": "Abort report"}
+_ENDING = ("quiesce writers", "start services", "start workers")  # the steps that see how workers ended
 _FOLLOWED = {"undo": "Undone run", "abort": "Aborted run"}
 
 Step = t.Mapping[str, t.Any]
@@ -90,7 +91,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "migrations_failed": any(steps.get(name, {}).get("failed") for name in ("migrate down", "migrate up")),
         "backup": _backup(backup),
         "database": _restored(steps, plan.get("database")),
-        "jobs_interrupted": _killed(steps.get("quiesce writers", {})),
+        "jobs_interrupted": sorted({name for step in _ENDING for name in steps.get(step, {}).get("interrupted", [])}),
         "phases": phases(steps, plan["budgets"]),
         "probes": _probes(steps.get("gate", {})),
         "watch": {k: steps["watch"].get(k) for k in ("passed", "rounds", "availability")} if steps.get("watch", {}).get("rounds") else None,
@@ -127,10 +128,6 @@ def _restored(steps: t.Mapping[str, Step], planned: t.Mapping[str, t.Any] | None
 def _before(loss: Step, closed: Step) -> bool:
     """Whether users could still write after the databases were compared."""
     return bool(loss.get("text") and loss.get("started") and closed.get("at")) and moment(loss["started"]) < moment(closed["at"])
-
-
-def _killed(quiesced: Step) -> list[str]:
-    return [name for name, unit in quiesced.get("units", {}).items() if unit.get("action") == "kill"]
 
 
 def _probes(gate: Step) -> list[dict[str, t.Any]]:

@@ -29,8 +29,10 @@ STEPS = {
 }
 PHASES = tuple(STEPS)
 # Where the application lies in releases, the same phases are the work of other modules; caches are built before the target is asked.
-STEPS_OF_RELEASES = {**STEPS, "prepare": "release_trial", "switch code": "release_switch switched"}
-NOT_RELEASES = ("protect", "restore beside", "count loss", "close traffic", "swap database", "migrate down", "reopen")
+STEPS_OF_RELEASES = {
+    **STEPS, "prepare": "release_trial", "switch code": "release_switch switched", "start services": "service_group renewed",
+}  # fmt: skip
+NOT_RELEASES = ("protect", "restore beside", "count loss", "quiesce writers", "close traffic", "swap database", "migrate down", "reopen")
 ONLY_STANDARD = ("protect",)
 ONLY_DATABASE = ("restore beside", "count loss", "swap database")
 NOT_DATABASE = ("prepare", "protect", "migrate down")
@@ -45,11 +47,14 @@ MIDDLE = {
     "migrate down": 0.2,
     "switch code": 0.0,
     "rebuild caches": 0.08,
+    "start services": 0.1,
     "gate": 0.15,
     "start workers": 0.3,
 }
 
-MIDDLE_OF_RELEASES = {**MIDDLE, "prepare": 0.04}  # a few questions to PHP-FPM
+MIDDLE_OF_RELEASES = {  # a few questions to PHP-FPM; workers that were stopped and do not all run again; workers that run already
+    **MIDDLE, "prepare": 0.04, "start services": 0.25, "start workers": 0.04,
+}  # fmt: skip
 
 # What git holds while it moves files: a run that is stopped then leaves a checkout that is neither the one nor the other.
 APPEARS = {"switch code": "/var/www/chom/.git/index.lock"}
@@ -103,6 +108,8 @@ def points() -> list[Point]:
 
 def reached(playbook: str, release: str, point: Point) -> bool:
     """Whether a run of this kind comes by this point at all."""
+    if playbook != "releases" and (point.phase, point.moment) == ("start services", "inside"):  # it is over before one could be
+        return False
     if playbook == "database":  # the code stays, so that git moves no files
         return point.phase not in NOT_DATABASE and (point.phase, point.moment) != ("switch code", "inside")
     if playbook == "releases":

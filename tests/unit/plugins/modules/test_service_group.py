@@ -8,6 +8,7 @@ import fnmatch
 import json
 import pathlib
 import threading
+import time
 import typing as t
 from dataclasses import dataclass, field
 
@@ -20,6 +21,10 @@ REFUSED = "sudo: a password is required\n"
 WORKERS = [f"chom-queue-{name}.service" for name in ("emails", "reports", "worker")]
 
 
+def now() -> int:
+    return int(time.monotonic() * 1e6)
+
+
 @dataclass
 class Service:
     """A unit of the machine below."""
@@ -30,8 +35,8 @@ class Service:
     result: str = "success"
     kind: str = "simple"
     pid: int = 100
-    restarts: int = 0
     since: int = 1
+    entered: int = 1
     executed: int = 1
     triggers: str = ""
     stops: bool = True
@@ -83,8 +88,8 @@ class Machine:
         unit = self.units.get(name, Service(active="inactive", sub="dead", load="not-found"))
         return (
             f"Id={name}\nLoadState={unit.load}\nActiveState={unit.active}\nSubState={unit.sub}\nResult={unit.result}\nType={unit.kind}\n"
-            f"User={unit.user}\nMainPID={unit.pid}\nNRestarts={unit.restarts}\nStateChangeTimestampMonotonic={unit.since}\n"
-            f"ExecMainStartTimestampMonotonic={unit.executed}\nTriggers={unit.triggers}\n"
+            f"User={unit.user}\nMainPID={unit.pid}\nStateChangeTimestampMonotonic={unit.since}\n"
+            f"ActiveEnterTimestampMonotonic={unit.entered}\nExecMainStartTimestampMonotonic={unit.executed}\nTriggers={unit.triggers}\n"
         )
 
     def _readlink(self, words: list[str], _user: str | None) -> tuple[int, str, str]:
@@ -98,12 +103,12 @@ class Machine:
         return "".join(f"{name} enabled enabled\n" for name in found) + "chom-queue-@.service static -\n"
 
     def _stop(self, unit: Service) -> int:
-        unit.since += 1
+        unit.since = now()
         unit.active, unit.sub = ("inactive", "dead") if unit.stops else ("deactivating", "stop-sigterm")
         return 0
 
     def _start(self, unit: Service) -> int:
-        unit.since += 1
+        unit.since = unit.entered = now()
         unit.executed += 1
         unit.pid += 1
         unit.active, unit.sub, unit.result = ("active", "running", "success") if unit.starts else ("failed", "failed", "exit-code")
@@ -296,7 +301,7 @@ def test_unit_that_dies_while_settling_is_noticed(run_module, machine) -> None:
     def crash(shows: int) -> None:
         if shows > 2:
             unit = machine.units[WORKERS[0]]
-            unit.pid, unit.restarts, unit.active, unit.sub = 0, unit.restarts + 1, "activating", "auto-restart"
+            unit.pid, unit.since, unit.active, unit.sub = 0, now(), "activating", "auto-restart"
 
     machine.on_show = crash
     result = run_module("service_group", start(names=WORKERS, settle=0.1))
@@ -439,3 +444,98 @@ def test_a_unit_that_works_in_another_release_is_refused(run_module, machine, tm
     assert found["failed"]
     assert f"Not working in the release 10: {WORKERS[0]} works in {tmp_path}/releases/101" in found["msg"]
     assert f"WorkingDirectory of {WORKERS[0]}" in found["next_command"]
+
+
+def renew(remember: pathlib.Path, **more: t.Any) -> dict[str, t.Any]:
+    return {"names": WORKERS, "reload": ["php8.4-fpm"], "state": "renewed", "settle": 0, "remember": str(remember), **more}
+
+
+@pytest.mark.requirement("CHOM-4.1-13", "D-065")
+def test_renews_those_that_ran_after_what_users_wait_for(run_module, machine, tmp_path) -> None:
+    machine.units[WORKERS[2]].active = "inactive"
+    remember = tmp_path / "ran.json"
+    result = run_module("service_group", renew(remember))
+    assert machine.orders() == [f"{verb} {names}" for verb, names in [
+        ("reload", "php8.4-fpm.service"), ("stop", " ".join(WORKERS[:2])), ("start", " ".join(WORKERS[:2])),
+    ]]  # fmt: skip
+    assert json.loads(remember.read_text())["units"] == WORKERS[:2]
+    assert [result["units"][name]["action"] for name in WORKERS] == ["restart", "restart", "none"]
+    after = run_module("service_group", start(remember=str(remember), remembered=True, settle=0.2))
+    assert (after["changed"], len(machine.orders())) == (False, 3)
+    assert not remember.exists()
+
+
+def test_what_was_renewed_a_moment_ago_must_have_run_for_a_while(run_module, machine, tmp_path) -> None:
+    remember = tmp_path / "ran.json"
+    run_module("service_group", renew(remember))
+    looked: list[float] = []
+    machine.on_show = lambda _shows: looked.append(time.monotonic())
+    run_module("service_group", start(remember=str(remember), remembered=True, settle=0.3, timeout=2))
+    assert looked[-1] - machine.units[WORKERS[0]].since / 1e6 >= 0.3
+
+
+def test_a_timer_that_fires_meanwhile_is_steady_all_the_same(run_module, machine, tmp_path) -> None:
+    remember = tmp_path / "ran.json"
+    run_module("service_group", renew(remember, names=["chom-scheduler.timer"]))
+    timer = machine.units["chom-scheduler.timer"]
+    timer.entered -= 10**7
+    timer.since = now() + 10**7
+    assert "failed" not in run_module("service_group", start(remember=str(remember), remembered=True, settle=5, timeout=1))
+
+
+def test_a_job_in_hand_is_waited_for_by_the_start_alone(run_module, machine, tmp_path) -> None:
+    busy = machine.units[WORKERS[1]]
+    busy.stops = False
+    remember = tmp_path / "ran.json"
+    result = run_module("service_group", renew(remember))
+    assert result["units"][WORKERS[1]] == {"before": "active (running)", "after": "deactivating (stop-sigterm)", "action": "restart"}
+    assert machine.orders()[-1] == f"start {WORKERS[0]} {WORKERS[2]}"
+
+    def end(_shows: int) -> None:
+        if machine.shows == before + 3:
+            busy.active, busy.sub, busy.result = "failed", "failed", "timeout"
+
+    before = machine.shows
+    machine.on_show = end
+    after = run_module("service_group", start(remember=str(remember), remembered=True))
+    assert (machine.orders()[-1], after["units"][WORKERS[1]]["after"]) == (f"start {WORKERS[1]}", "active (running)")
+    assert after["interrupted"] == [WORKERS[1]]
+    assert f"{WORKERS[1]} was killed in the middle of its work." in str(after["warnings"])
+
+
+def test_a_job_that_does_not_end_fails_the_start(run_module, machine, tmp_path) -> None:
+    machine.units[WORKERS[1]].stops = False
+    remember = tmp_path / "ran.json"
+    run_module("service_group", renew(remember))
+    machine._start = lambda unit: 0  # systemd starts it when it has ended
+    result = run_module("service_group", start(remember=str(remember), remembered=True, drain_timeout=0.2))
+    assert f"Still busy after 0.2 s: {WORKERS[1]} is deactivating (stop-sigterm)." in result["msg"]
+    assert remember.exists()
+
+
+def test_units_that_may_not_be_stopped_are_not_renewed(run_module, machine, tmp_path) -> None:
+    machine._stop = lambda unit: 5
+    result = run_module("service_group", renew(tmp_path / "ran.json"))
+    assert f"systemctl could not stop {', '.join(WORKERS)}" in result["msg"]
+    assert result["system_state"] == "What was stopped runs again."
+
+
+def test_renewing_says_in_check_mode_what_it_would_do(run_module, machine, tmp_path) -> None:
+    result = run_module("service_group", renew(tmp_path / "ran.json"), check=True)
+    assert {unit["action"] for unit in result["units"].values()} == {"reload", "restart"}
+    assert (machine.orders(), list(tmp_path.iterdir())) == ([], [])
+
+
+def test_renewing_takes_no_options_of_a_start(run_module, machine, tmp_path) -> None:
+    assert "belongs to the start" in run_module("service_group", renew(tmp_path / "ran.json", remembered=True))["msg"]
+
+
+@pytest.mark.requirement("CHOM-4.2-07")
+def test_proves_in_which_release_what_was_renewed_works(run_module, machine, tmp_path) -> None:
+    (tmp_path / "releases/10").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/10")
+    remember = tmp_path / "ran.json"
+    run_module("service_group", renew(remember, names=WORKERS[:1]))
+    machine.units[WORKERS[0]].place = f"{tmp_path}/releases/9"
+    found = run_module("service_group", start(remember=str(remember), remembered=True, release=str(tmp_path / "current")))
+    assert f"Not working in the release 10: {WORKERS[0]} works in {tmp_path}/releases/9" in found["msg"]

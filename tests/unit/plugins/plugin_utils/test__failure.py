@@ -321,6 +321,15 @@ def test_what_an_earlier_run_proved_is_not_what_a_resumed_one_switched_to() -> N
     assert judge(both, TARGET, BEFORE).close
 
 
+def test_workers_that_were_renewed_again_do_not_run_because_an_earlier_run_started_them() -> None:
+    origin = {"phases": {"switch code": DONE, "start workers": DONE}, "was_down": False}
+    stay_open = {"quiesce_writers": {}, "close_traffic": {}, "reopen": {}, "gate": DONE}
+    both = on_top(origin, steps("start workers", **stay_open, start_workers={}))
+    assert judge(both, TARGET, BEFORE) == Verdict(
+        "failed", f"{OPEN}, and the workers that ran run again.", start_workers=True, stop_workers=True
+    )
+
+
 OPENED = {"started": "2026-11-22T12:00:00.000Z", "seconds": 0.1, "changed": True, "failed": False}
 
 

@@ -45,7 +45,7 @@ def facts() -> dict[str, t.Any]:
             ),
             "lock": step("14:00.500"),
             "protect": step("14:05.000", path="/b/x.sql.zst", backup={"bytes": 5, "sha256": "abc", "tables": {"users": 3, "sites": 4}}),
-            "quiesce writers": step("14:10.000", units={"w1.service": {"action": "stop"}, "w2.service": {"action": "kill"}}),
+            "quiesce writers": step("14:10.000", interrupted=["w2.service"]),
             "close traffic": step("14:20.000", at="2025-11-22T03:14:20.250Z"),
             "migrate down": {"skipped": True, "changed": False},
             "switch code": step("14:30.000", changed=False),
