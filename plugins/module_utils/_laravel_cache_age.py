@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._releases import OWN_FILES
+from ._releases import MARKS
 
 if t.TYPE_CHECKING:
     from ._artisan import Application
@@ -47,7 +47,7 @@ def current(runner: Runner, app: Application, caches: t.Collection[str]) -> bool
 def _newer(path: str, cache: str) -> list[str]:
     """What asks for one source that was changed after a cache was made. Links are followed, since releases share their settings."""
     pruned = [word for name in _NO_SOURCES for word in ("-o", "-path", f"{path}/{name}")][1:]
-    marks = [word for name in OWN_FILES for word in ("!", "-name", name)]
+    marks = [word for name in MARKS for word in ("!", "-path", f"{path}/{name}")]
     places = [path, f"{path}/vendor/composer"]
     changed = [*marks, "(", "-type", "f", "-o", "-type", "d", ")", "-newercm", cache, "-print", "-quit"]
     return ["find", "-L", *places, "-mindepth", "1", "(", *pruned, ")", "-prune", "-o", *changed]

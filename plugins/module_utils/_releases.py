@@ -28,7 +28,8 @@ _UNFINISHED = "DEPLOY_UNFINISHED"
 _REVISIONS = ("REVISION", ".revision")
 _VERSION = "VERSION"
 _NOT_CODE = ("vendor", "node_modules", "storage", ".git", "bootstrap/cache")
-OWN_FILES = (*_REVISIONS, _VERSION, BAD, _UNFINISHED, ".lastgood-source")  # by which releases are known; no source of theirs
+MARKS = (BAD, ".lastgood-source")  # which a release gets at any time; nothing in it reads them
+OWN_FILES = (*_REVISIONS, _VERSION, _UNFINISHED, *MARKS)  # by which releases are known
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,15 @@ def test_users_get_the_maintenance_page_only_while_the_schema_and_the_code_do_no
 
 def test_caches_are_built_before_the_switch_and_fpm_is_renewed_after_it(rehearsed: Rehearsed, host: Host) -> None:
     done = steps(rehearsed, host)
-    order = [done.index(step) for step in ("laravel_cache rebuilt", "release_switch switched", "service_group reloaded")]
+    reloading = next(step for step in done if step in ("service_group reloaded", "service_group renewed"))
+    order = [done.index(step) for step in ("laravel_cache rebuilt", "release_switch switched", reloading)]
     assert order == sorted(order)
+
+
+@only(lambda rehearsed: rehearsed.run.expected == "switched" and "migrations" not in rehearsed.run.extra)
+def test_workers_get_the_target_together_with_users_and_are_proven_after_the_gate(rehearsed: Rehearsed, host: Host) -> None:
+    done = [step for step in steps(rehearsed, host) if step.startswith(("release_switch", "service_group", "health_gate"))]
+    assert done[:4] == ["release_switch switched", "service_group renewed", "health_gate", "service_group started"]
 
 
 @only(lambda rehearsed: rehearsed.run.expected == "switched")

@@ -65,8 +65,8 @@ def test_without_being_asked_they_are_rebuilt(run_module, local, release) -> Non
     assert rebuilt(run_module, local, release, keep_current=False)
 
 
-def test_what_says_how_a_release_is_called_is_no_source(run_module, local, release) -> None:
-    for name in ("REVISION", "BAD_RELEASE"):
+def test_what_marks_a_release_is_no_source(run_module, local, release) -> None:
+    for name in (".lastgood-source", "BAD_RELEASE"):
         write(release / name)
     write(release / "vendor/shop/code.php")
     write(release / "public/build.js")
@@ -87,6 +87,8 @@ STALE: dict[str, t.Callable[[pathlib.Path], object]] = {
     "file removed": lambda release: (release / "config/app.php").unlink(),
     "route added": lambda release: write(release / "routes/api.php"),
     "packages changed": lambda release: write(release / "vendor/composer/installed.json"),
+    "version written, which settings may read": lambda release: write(release / "VERSION", "1.2.4"),
+    "file called like a mark": lambda release: write(release / "config/BAD_RELEASE"),
     "template changed": lambda release: write(release / VIEW),
     "cache missing": lambda release: (release / "bootstrap/cache/events.php").unlink(),
     "no caches": lambda release: [path.unlink() for path in (release / "bootstrap/cache").iterdir()],
