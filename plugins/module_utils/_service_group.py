@@ -250,14 +250,15 @@ class Group:
             if failed != refused:
                 break
             self._retry(refused, outcome, left)
-            if all(unit.good for unit in now.values()) and self._steady(now[name] for name in watched) >= request.settle:
+            if all(unit.good for unit in now.values()) and not self._restless(now, watched, request):
                 break
-        self._accept(outcome, now, answers, request)
+        self._accept(outcome, now, answers, request, self._restless(now, watched, request))
         return now
 
-    def _steady(self, units: t.Iterable[Unit]) -> float:
-        """Seconds since anything changed about any of them, by systemd's clock, which is this one."""
-        return self._clock.monotonic() - max(unit.steady_since for unit in units) / 1e6
+    def _restless(self, units: t.Mapping[str, Unit], names: t.Sequence[str], request: Request) -> list[str]:
+        """Those that changed less than settle seconds ago, by systemd's clock, which is this one."""
+        since = (self._clock.monotonic() - request.settle) * 1e6
+        return [name for name in names if units[name].steady_since > since]
 
     def _retry(self, names: t.Sequence[str], outcome: Outcome, left: Countdown) -> None:
         """systemd has given up on these and did not even try: clear that if sudo lets us, else wait until it tries again."""
@@ -267,13 +268,23 @@ class Group:
         again = [("restart" if outcome.actions.get(name) in ("reload", "restart") else "start", name) for name in names]
         self._systemd.order(again, left.remaining, self._clock)  # sudoers may list the one and not the other
 
-    def _accept(self, outcome: Outcome, now: dict[str, Unit], answers: t.Mapping[str, Completed | None], request: Request) -> None:
-        bad = [name for name, unit in now.items() if not unit.good]
+    def _accept(
+        self,
+        outcome: Outcome,
+        now: dict[str, Unit],
+        answers: t.Mapping[str, Completed | None],
+        request: Request,
+        restless: t.Sequence[str],
+    ) -> None:
+        bad = [name for name, unit in now.items() if not unit.good or name in restless]
         bad += [name for name, action in outcome.actions.items() if name not in bad and now[name].since <= outcome.before[name].since]
         if not bad:
             return
         outcome.after = now
-        said = "; ".join(self._why(name, outcome.actions.get(name, ""), now[name], answers.get(name)) for name in bad)
+        short = {name: ", but not for long" for name in restless if now[name].good}
+        said = "; ".join(
+            f"{self._why(name, outcome.actions.get(name, ''), now[name], answers.get(name))}{short.get(name, '')}" for name in bad
+        )
         raise RollbackError(
             f"Not running as they should: {said}.",
             state=f"{len(now) - len(bad)} of {len(now)} units run.",

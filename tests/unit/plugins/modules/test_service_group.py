@@ -309,6 +309,18 @@ def test_unit_that_dies_while_settling_is_noticed(run_module, machine) -> None:
     assert f"{WORKERS[0]} is activating (auto-restart)" in result["msg"]
 
 
+def test_unit_that_starts_over_and_over_does_not_count_as_running(run_module, machine) -> None:
+    unit = machine.units[WORKERS[0]]
+    unit.active = "inactive"
+
+    def again(_shows: int) -> None:
+        unit.since = now()
+
+    machine.on_show = again
+    result = run_module("service_group", start(names=WORKERS[:1], settle=0.2, timeout=0.5))
+    assert f"Not running as they should: {WORKERS[0]} is active (running), but not for long" in result["msg"]
+
+
 @pytest.mark.parametrize("may_reset", [True, False])
 def test_unit_that_systemd_gave_up_on_is_started(run_module, machine, may_reset) -> None:
     unit = machine.units[WORKERS[0]]
