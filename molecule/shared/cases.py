@@ -549,6 +549,7 @@ CASES: dict[str, Case] = {
         variant="restricted",
         layout="releases",
     ),
+    **{f"releases_{kind}": Case((Run("alarm", "switched", **ALARM),), kind, layout="releases") for kind in ("boot", "slow", "jobs")},
     "releases_configuration": Case(
         (
             recorded("good", "v1.2.4 is VERIFIED", extra={"state": "verified"}),

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ._clock import Countdown
 from ._errors import RollbackError
 from ._fastcgi import Entry, exchange_with
 from ._probes import Answer, Outcome, answer, until_good
@@ -47,7 +48,7 @@ def run(runner: Runner, options: Options, clock: Clock) -> tuple[Outcome | None,
         entry=Entry(exchange_with(runner, options["address"], options["user"]), public),
     )
     limits = {name: options[name] for name in ("deadline", "interval")}
-    return until_good(build(asked, around), **limits, clock=clock, together=_InTurn()), others
+    return until_good(build(asked, around), **limits, clock=clock, together=_InTurn(clock)), others
 
 
 def _checked(probes: t.Sequence[Options]) -> list[Options]:
@@ -70,7 +71,8 @@ def _askable(runner: Runner, probes: t.Sequence[Options], public: str, user: str
 
 
 def _once(probe: Options) -> Options:
-    return {**probe, "successes": None, "samples": None}
+    """Once is enough, however long it takes: a running release that is slow lets questions to another one wait for a free process."""
+    return {**probe, "successes": None, "samples": None, "maximum_seconds": None}
 
 
 class _InTurn:
@@ -79,14 +81,18 @@ class _InTurn:
     Where one got no answer at all the others would get none, too. What was answered badly again and again stays bad.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._bad: collections.Counter[str] = collections.Counter()
 
     def __call__(self, probes: t.Sequence[Probe], seconds: float) -> list[Answer]:
+        left = Countdown(self._clock, seconds)
         answers: list[Answer] = []
         for probe in probes:
-            silent = answers and "status" not in answers[-1].values
-            answers.append(_NOT_ASKED if silent else self._ask(probe, seconds))
+            if answers and "status" not in answers[-1].values:
+                answers.append(_NOT_ASKED)
+            else:
+                answers.append(self._ask(probe, left.remaining) if left.remaining else _TOO_LATE)
         return answers
 
     def _ask(self, probe: Probe, seconds: float) -> Answer:
@@ -99,6 +105,7 @@ class _InTurn:
 
 _CHANCES = 3
 _NOT_ASKED = Answer("not asked, since there was no answer before")
+_TOO_LATE = Answer("not asked, since the answers before took all the time")
 
 
 def judge(outcome: Outcome | None, options: Options) -> str | None:

@@ -15,6 +15,7 @@ description:
   - Fails when one of the answers is not good.
   - Only pages that are read are asked for, one after the other, until each was good once. Probes that write, those of other types, those with a
     C(url) of their own and files of the public folder, which the web server serves without PHP, are left to M(lastgood.rollback.health_gate).
+  - How long an answer takes is left to it, too. The release shares the processes of PHP-FPM with the one that users get, which may be slow.
 author:
   - lastgood contributors (@lastgood)
 extends_documentation_fragment:
@@ -63,7 +64,7 @@ options:
     default: 0.2
   deadline:
     description:
-      - Seconds after which no further round begins.
+      - Seconds after which no further question is asked.
       - A probe that was answered badly three times ends it before.
     type: float
     default: 30

@@ -89,11 +89,18 @@ def test_an_answer_may_be_bad_for_a_moment(trial: Trial, fpm: FakeFpm) -> None:
     assert not trial(page(), deadline=60).get("failed")
 
 
-def test_the_first_answer_may_be_slow_when_a_later_one_is_not(trial: Trial, fpm: FakeFpm) -> None:
-    delays = [0.2]
-    fpm.answering = lambda _asked: Reply(headers={"X-App-Version": "1.2.0"}, delay=delays.pop() if delays else 0)
+def test_how_long_an_answer_takes_is_left_to_the_gate(trial: Trial, fpm: FakeFpm) -> None:
+    fpm.answering = lambda _asked: Reply(headers={"X-App-Version": "1.2.0"}, delay=0.2)
     assert not trial(page(maximum_seconds=0.1), deadline=5).get("failed")
-    assert len(fpm.asked) > 2
+    assert len(fpm.asked) == 2
+
+
+def test_answers_that_take_all_the_time_say_nothing_about_the_release(trial: Trial, fpm: FakeFpm) -> None:
+    fpm.answering = lambda _asked: Reply(headers={"X-App-Version": "1.2.0"}, delay=0.3)
+    result = trial(*(page(f"/{number}") for number in range(20)), deadline=0.5, unanswered="accepted")
+    assert not result.get("failed"), result
+    assert (result["answered"], len(fpm.asked) <= 3) == (False, True)
+    assert "not asked, since" in str(result["warnings"])
 
 
 def test_what_it_cannot_ask_is_left_to_the_gate(trial: Trial, fpm: FakeFpm) -> None:
