@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT / ".ansible/collections"))
 from ansible_collections.lastgood.rollback.tests.faults import matrix, table  # noqa: E402 - found by the line above
 from ansible_collections.lastgood.rollback.tests.faults.machine import Machine, MachineError  # noqa: E402
 from ansible_collections.lastgood.rollback.tests.faults.trial import Case, Finding, attempt  # noqa: E402
+from ansible_collections.lastgood.rollback.tests.tools.excerpt import excerpt  # noqa: E402
 
 BUILD = ROOT / "build"
 OUTPUT = BUILD / "faults.json"
@@ -91,7 +92,7 @@ class Lanes:
         return finding
 
     def _tell(self, finding: Finding) -> None:
-        wrong = [name for name, true in finding.invariants.items() if not true]
+        wrong = _wrong(finding.invariants)
         count = f"{self._count}/{len(self._cases)}"
         verdict = f"WRONG: {', '.join(wrong)}" if wrong else "ok"
         moment = time.monotonic() - self._began
@@ -151,11 +152,18 @@ def _name(finding: dict[str, t.Any]) -> str:
     return f"{finding['fault']}:{finding['phase']} {finding['playbook']}"
 
 
+def _wrong(invariants: t.Mapping[str, bool]) -> list[str]:
+    return [name for name, true in invariants.items() if not true]
+
+
 def _sum_up(findings: t.Sequence[dict[str, t.Any]], wanted: int) -> int:
-    """One line, and the exit status: what was not tried has not passed."""
-    bad = sum(not all(finding["invariants"].values()) for finding in findings)
+    """Why cases failed, one line, and the exit status: what was not tried has not passed."""
+    bad = [finding for finding in findings if _wrong(finding["invariants"])]
+    for finding in bad:
+        print(f"why {_name(finding)} failed:\n{finding['outcome']}  WRONG: {', '.join(_wrong(finding['invariants']))}")
+        print(*(line for note in finding["notes"] for line in excerpt(note.splitlines())), sep="\n")
     untried = wanted - len(findings)
-    print(f"{len(findings) - bad} passed, {bad} failed" + (f", {untried} not tried" if untried else ""))
+    print(f"{len(findings) - len(bad)} passed, {len(bad)} failed" + (f", {untried} not tried" if untried else ""))
     return 1 if bad or untried else 0
 
 

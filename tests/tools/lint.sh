@@ -8,7 +8,7 @@ mapfile -t scripts < <(git ls-files --cached --others --exclude-standard | xargs
 
 status=0
 ruff check --no-cache --quiet --output-format concise . || status=1
-ruff format --no-cache --check --quiet . || status=1
+ruff format --no-cache --check --quiet --output-format concise . || status=1
 shellcheck --external-sources "${scripts[@]}" || status=1
 antsibull-changelog lint || status=1
 ansible-lint --nocolor || status=1

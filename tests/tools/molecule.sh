@@ -17,7 +17,7 @@ logs=build/logs/molecule
 # molecule remembers that hosts are prepared, across scenarios and runs, and would skip it
 forget() { rm -rf "$HOME"/.ansible/tmp/molecule.*; }
 
-# in_lane NUMBER SCENARIO: the output is shown when the scenario has ended
+# in_lane NUMBER SCENARIO: the output goes to the scenario's own log
 in_lane() {
     local began=$SECONDS log=$logs/$2.log result=passed
     export HOME=$HOME/molecule-$1 MOLECULE_HOSTS=molecule-$1
@@ -27,8 +27,7 @@ in_lane() {
     echo "$2" >>"$logs/$result"
     exec 9>"$logs/shown"
     flock 9
-    cat "$log"
-    echo "===== $2: $result after $((SECONDS - began)) s ====="
+    echo "===== $2 $result after $((SECONDS - began)) s, $(($(ended passed | wc -l) + $(ended failed | wc -l))) of $SCENARIOS ====="
 }
 
 # ended RESULT: the scenarios that ended so
@@ -54,11 +53,14 @@ molecule create --scenario-name default
 trap remove_hosts EXIT
 rm -rf "$logs"
 mkdir -p "$logs"
-find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -not -path '*/default/*' -printf '%h\n' | sort | sed 's,.*/,,' |
+echo "all that a scenario says is in $logs/SCENARIO.log"
+mapfile -t scenarios < <(find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -not -path '*/default/*' -printf '%h\n' | sort | sed 's,.*/,,')
+export SCENARIOS=${#scenarios[@]}
+printf '%s\n' "${scenarios[@]}" |
     xargs --max-args=1 --max-procs=2 --process-slot-var=LANE "${BASH_SOURCE[0]}" --lane
 for scenario in $(ended failed); do
     echo "why $scenario failed:"
-    grep -E '^E   |^FAILED|^fatal: |^\[ERROR\]|CRITICAL' "$logs/$scenario.log" | tail -n 12 || tail -n 12 "$logs/$scenario.log"
+    python tests/tools/excerpt.py "$logs/$scenario.log"
 done
 mapfile -t passed < <(ended passed)
 mapfile -t failed < <(ended failed)

@@ -2,9 +2,9 @@
 # Copyright (c) 2026, lastgood contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every check, side by side where that does no harm, and sum up: each part's whole output appears when it ends.
+"""Run every check, side by side where that does no harm, show what has ended, and sum up: of a part that failed, why.
 
-A part that ends with status 77 was skipped, and its last line says why.
+All that a part says is in build/logs. A part that ends with status 77 was skipped, and its last line says why.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ import threading
 import time
 import typing as t
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / ".ansible/collections"))
+
+from ansible_collections.lastgood.rollback.tests.tools.excerpt import excerpt  # noqa: E402 - found by the line above
+
 LOGS = ROOT / "build/logs"
 SKIPPED = 77
 STAGES = (  # of lanes that run side by side; molecule and faults measure time, so that nothing else runs with them
@@ -34,10 +38,12 @@ STAGES = (  # of lanes that run side by side; molecule and faults measure time, 
     (("molecule", "faults --core"),),
 )
 
-
-_TELLING = re.compile(r"fatal: |^FAILED|ERROR|CRITICAL|^E  |Error: |error: ")
-_SHOWN = 30
-_WIDTH = 240
+LOOK_SECONDS = 0.5
+_ENDED = re.compile(
+    r"===== (?P<scenario>.+ (?:passed|failed) after .+) ====="  # molecule.sh
+    r"|\S+::(?P<test>\S+ (?:PASSED|FAILED|ERROR|SKIPPED).*)"  # pytest -v
+    r"|\[ *\d+ s\] +(?P<fault>\d+/\d+ .+)"  # tests/faults/run.py
+)
 
 
 class Part(t.NamedTuple):
@@ -48,17 +54,18 @@ class Part(t.NamedTuple):
     log: pathlib.Path
 
 
+def progress(line: str) -> str | None:
+    """What a line of a part's output says about one of its cases that ended, if it does."""
+    found = _ENDED.fullmatch(line)
+    return " ".join(str(found[found.lastgroup or 0]).split()) if found else None
+
+
 def remark(lines: list[str]) -> str:
-    """What pytest counted, and everything that was left out."""
+    """What pytest counted and covered, and everything that was left out."""
     counted = [found.group() for line in lines if (found := re.search(r"\d+ (passed|failed)\b[^=]*", line))][-1:]
+    covered = [f"coverage {line.split()[-1]}" for line in lines if re.match(r"TOTAL .*%$", line)]
     left_out = [line for line in lines if line.startswith("skipped:")]
-    return "; ".join(text.strip() for text in counted + left_out)
-
-
-def excerpt(lines: list[str]) -> list[str]:
-    """The lines of a failed part that tell why; the end of its output when none does."""
-    telling = [line for line in lines if _TELLING.search(line)]
-    return [line[:_WIDTH] for line in (telling or lines)[-_SHOWN:]]
+    return "; ".join(text.strip() for text in counted + covered + left_out)
 
 
 class Suite:
@@ -76,27 +83,36 @@ class Suite:
                 os.killpg(process, signal.SIGINT)
 
     def say(self, text: str) -> None:
-        print(f"[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
+        with self.printing:
+            print(f"[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
 
     def run(self, name: str) -> Part:
-        with self.printing:
-            self.say(f"{name} starts")
         script, *arguments = name.split()
         log = LOGS / f"{name.replace(' ', '-')}.log"
+        self.say(f"{name} starts; all it says is in {log.relative_to(ROOT)}")
         started = time.monotonic()
         with log.open("w") as file:
             argv = [f"tests/tools/{script}.sh", *arguments]
             part = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
             self.running.add(part.pid)
-            status = part.wait()
+            self.follow(name, part, log)
             self.running.discard(part.pid)
         seconds = time.monotonic() - started
-        result = {0: "passed", SKIPPED: "skipped"}.get(status, "failed")
-        text = log.read_text(errors="replace")
-        with self.printing:
-            print(f"\n===== {name}: output =====\n{text}", end="" if text.endswith("\n") else "\n")
-            self.say(f"===== {name}: {result} after {seconds:.0f} s =====\n")
-        return Part(name, result, seconds, remark(text.splitlines()), log)
+        result = {0: "passed", SKIPPED: "skipped"}.get(part.wait(), "failed")
+        self.say(f"{name} {result.upper() if result == 'failed' else result} after {seconds:.0f} s")
+        return Part(name, result, seconds, remark(log.read_text(errors="replace").splitlines()), log)
+
+    def follow(self, name: str, part: subprocess.Popen[bytes], log: pathlib.Path) -> None:
+        """Show which of its cases have ended, until it has ended itself."""
+        rest, ended = "", False
+        with log.open(errors="replace") as said:
+            while not ended:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    part.wait(LOOK_SECONDS)
+                    ended = True
+                *lines, rest = (rest + said.read()).split("\n")
+                for what in filter(None, map(progress, lines)):
+                    self.say(f"{name}: {what}")
 
     def lane(self, names: tuple[str, ...]) -> list[Part]:
         return [self.run(name) for name in names if not self.stopped]
