@@ -1,0 +1,61 @@
+# Copyright (c) 2026, lastgood contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What somebody on call types on one application on several hosts, scenario by scenario, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Act:
+    """One call of a playbook, and what is done to the hosts before it."""
+
+    name: str
+    playbook: str
+    extra: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    before: t.Mapping[str, str] = dataclasses.field(default_factory=dict)  # by the end of a host's name: typed there as root
+    profile: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)  # in place of what the inventory's profile says
+    only: str = ""  # the end of the name of the one host that is meant
+    approved_in: str = ""  # an earlier act, which printed how to agree to what this one does
+    release: str | None = None  # deployed on both web servers before
+
+
+LAYOUTS: dict[str, t.Literal["git", "releases"]] = {"three_hosts": "git", "releases_three_hosts": "releases"}
+
+BREAK = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=broken/ /var/www/chom/.env"
+REPAIR = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
+DOWN = {"target": "v1.2.3", "migrations": "down", "watch_seconds": 0}
+DATA: dict[str, t.Any] = {"label": "faults", "watch_seconds": 0}
+STANDARD: dict[str, t.Any] = {"target": "v1.2.3", "watch_seconds": 0}
+
+ACTS: dict[str, tuple[Act, ...]] = {
+    "three_hosts": (
+        Act("together", "standard_rollback", DOWN, release="migration"),
+        Act("backed_up", "../tests/faults/backup", only="web1"),
+        Act("asked", "database_rollback", DATA, {"db1": "mariadb chom -e 'DELETE FROM sites WHERE id <= 100'"}),
+        Act("data_restored", "database_rollback", DATA, approved_in="asked"),
+        Act("data_returned", "undo"),
+        Act(
+            "disagree",
+            "emergency_rollback",
+            {"migrations": "keep"},
+            {"web2": "runuser -u www-data -- git -C /var/www/chom tag --delete v1.2.3"},
+            release="crash",
+        ),
+        Act("unreachable", "emergency_rollback", {"target": "v1.2.3"}, {"web2": "systemctl stop ssh.socket ssh.service"}),
+        Act(
+            "one_fails",
+            "emergency_rollback",
+            {"target": "v1.2.3"},
+            {"web2": f"systemctl start ssh.service; runuser -u www-data -- git -C /var/www/chom fetch --quiet --tags; {BREAK}"},
+        ),
+        Act("repaired", "resume", {"take_over": "rehearsed"}, {"web2": REPAIR}),
+        Act("undone", "undo"),
+        Act("alone_fails", "emergency_rollback", {"target": "v1.2.3"}, {"web2": BREAK}, only="web2"),
+        Act("alone_repaired", "resume", {}, {"web2": REPAIR}),
+    ),
+    "releases_three_hosts": (Act("together", "standard_rollback", STANDARD, release="none"),),
+}
