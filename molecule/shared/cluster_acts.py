@@ -29,13 +29,28 @@ BREAK = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=broken/ /var/www/chom/.env"
 REPAIR = "sed -i s/^CHOM_THEME=.*/CHOM_THEME=classic/ /var/www/chom/.env"
 DOWN = {"target": "v1.2.3", "migrations": "down", "watch_seconds": 0}
 DATA: dict[str, t.Any] = {"label": "faults", "watch_seconds": 0}
+BREAK_SHARED, REPAIR_SHARED = (line.replace("chom/.env", "chom/shared/.env") for line in (BREAK, REPAIR))
+ALL: dict[str, t.Any] = {"target": "last_good", "watch_seconds": 0}
+DAMAGE_DATA = "mariadb chom -e 'DELETE FROM sites WHERE id <= 100'"
 STANDARD: dict[str, t.Any] = {"target": "v1.2.3", "watch_seconds": 0}
+LOSE_IT = "mv $(ls -d /var/www/chom/releases/20* | head -n 1) /var/www/"  # where v1.2.3 is, named by its time
+FIND_IT = "mv /var/www/20* /var/www/chom/releases/"
+NO_COMMITS = "rm /var/www/chom/releases/*/REVISION"  # from now on a release is known by its version and its folder only
+ASIDE = "/var/www/chom/.current.lastgood"  # what is in its place cannot be made the link
+UNTRIED = {**STANDARD, "trial": False}
 
 ACTS: dict[str, tuple[Act, ...]] = {
     "three_hosts": (
         Act("together", "standard_rollback", DOWN, release="migration"),
         Act("backed_up", "../tests/faults/backup", only="web1"),
-        Act("asked", "database_rollback", DATA, {"db1": "mariadb chom -e 'DELETE FROM sites WHERE id <= 100'"}),
+        Act("good", "restore_point", {"state": "verified"}),
+        Act("all_asked", "full_system_rollback", ALL, {"db1": DAMAGE_DATA, "web2": BREAK}, release="crash"),
+        Act("all_restored", "full_system_rollback", ALL, approved_in="all_asked"),
+        Act("all_undone", "undo"),
+        Act("released", "database_release", {"confirm": "chom"}),
+        Act("gone_asked", "full_system_rollback", ALL, {"db1": "mariadb -e 'DROP DATABASE IF EXISTS chom'"}),
+        Act("gone_restored", "full_system_rollback", ALL, approved_in="gone_asked"),
+        Act("asked", "database_rollback", DATA, {"db1": DAMAGE_DATA}),
         Act("data_restored", "database_rollback", DATA, approved_in="asked"),
         Act("data_returned", "undo"),
         Act(
@@ -57,5 +72,17 @@ ACTS: dict[str, tuple[Act, ...]] = {
         Act("alone_fails", "emergency_rollback", {"target": "v1.2.3"}, {"web2": BREAK}, only="web2"),
         Act("alone_repaired", "resume", {}, {"web2": REPAIR}),
     ),
-    "releases_three_hosts": (Act("together", "standard_rollback", STANDARD, release="none"),),
+    "releases_three_hosts": (
+        Act("good", "restore_point", {"state": "verified"}),
+        Act("together", "standard_rollback", {**STANDARD, "target": "last_good"}, release="none"),
+        Act("undone", "undo"),
+        Act("missing", "standard_rollback", STANDARD, {"web1": NO_COMMITS, "web2": f"{NO_COMMITS}; {LOSE_IT}"}),
+        Act("unreachable", "standard_rollback", STANDARD, {"web2": f"{FIND_IT}; systemctl stop ssh.socket ssh.service"}),
+        Act("half_switched", "standard_rollback", STANDARD, {"web2": f"systemctl start ssh.service; mkdir {ASIDE}"}),
+        Act("half_undone", "undo", before={"web2": f"rm -r {ASIDE}"}),
+        Act("not_good", "standard_rollback", STANDARD, {"web2": BREAK_SHARED}),
+        Act("went_back", "standard_rollback", UNTRIED, profile={"on_failed_gate": "undo"}),
+        Act("held", "standard_rollback", UNTRIED),
+        Act("resumed", "resume", {"take_over": "rehearsed"}, {"web2": REPAIR_SHARED}),
+    ),
 }

@@ -27,11 +27,11 @@ def as_application(*argv: str) -> str:
 
 
 def tag() -> str:
-    """The name of the commit that is in place."""
+    """The name of what is in place, by git or by what the deployment wrote down."""
     if APPLICATION == PLACE:
         return as_application("git", "-C", PLACE, "describe", "--tags", "--always")
-    commit = as_application("cat", f"{LINK}/REVISION")
-    return as_application("git", "--git-dir=/srv/git/chom.git", "describe", "--tags", "--always", commit)
+    logged = [json.loads(line) for line in pathlib.Path(f"{PLACE}/.dep/releases_log").read_text().splitlines()]
+    return next(entry["target"] for entry in logged if entry["release_name"] == os.path.basename(os.path.realpath(LINK)))
 
 
 def workers() -> dict[str, str]:

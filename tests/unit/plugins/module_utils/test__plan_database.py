@@ -127,15 +127,17 @@ BACKUP = {"id": "b1", "migrations": ["m1", "m2"]}
     ],
 )
 @requirement("CHOM-6.2-13", "CHOM-6.2-14")
-def test_a_schema_that_does_not_fit_is_refused_unless_decided(target: list[str], decision: str, refusal: str | None) -> None:
+def test_a_schema_that_does_not_fit_is_refused_unless_decided(
+    application: dict[str, t.Any], target: list[str], decision: str, refusal: str | None
+) -> None:
     facts = _plan_database.schema_after(BACKUP, target, decision)
     assert facts["up"] == (["m3"] if decision == "up" and "m3" in target else [])
     assert facts["down"] == []
     if refusal is None:
-        _plan_database.refuse_schema(BACKUP, "v1", facts)
+        _plan_database.refuse_schema(application, BACKUP, "v1", target, facts)
         return
     with pytest.raises(RollbackError, match=refusal):
-        _plan_database.refuse_schema(BACKUP, "v1", facts)
+        _plan_database.refuse_schema(application, BACKUP, "v1", target, facts)
 
 
 def test_a_backup_that_does_not_name_its_migrations_is_refused() -> None:
