@@ -23,7 +23,7 @@ import yaml
 
 from ansible_collections.lastgood.rollback.molecule.shared.cases import HOSTS
 from ansible_collections.lastgood.rollback.molecule.shared.cluster_acts import ACTS, LAYOUTS, Act
-from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import INVENTORY, RECORDS, ROOT, Machine, approval_in
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import INVENTORY, RECORDS, ROOT, Machine, approval_in, laid_over
 from ansible_collections.lastgood.rollback.tests.tools.prober import Prober, summarise
 
 STATE = ROOT / "molecule/shared/cluster_state.py"
@@ -89,14 +89,13 @@ class Cluster:
             profile["layout"] = self.layout
             profile["services"]["required"] = NEEDED
             profile["database"]["administrator"] = ADMINISTRATOR
-            profile["health"]["deadline"] = 6
             for probe in profile["health"]["probes"]:
                 if probe["type"] == "units":
                     probe["units"] = NEEDED
             if machine is self.without:
                 profile["services"].update(workers=[], schedulers=[])
                 profile["health"]["verify_probes"] = [probe for probe in profile["health"]["verify_probes"] if probe["type"] != "units"]
-            found["chom"]["hosts"][machine.name] = {**_variables(machine), "rollback_application": {**profile, **changes}}
+            found["chom"]["hosts"][machine.name] = {**_variables(machine), "rollback_application": laid_over(profile, changes)}
         return found
 
     def state(self) -> dict[str, t.Any]:

@@ -31,7 +31,7 @@ def tag() -> str:
     if APPLICATION == PLACE:
         return as_application("git", "-C", PLACE, "describe", "--tags", "--always")
     logged = [json.loads(line) for line in pathlib.Path(f"{PLACE}/.dep/releases_log").read_text().splitlines()]
-    return next(entry["target"] for entry in logged if entry["release_name"] == os.path.basename(os.path.realpath(LINK)))
+    return next(str(entry["target"]) for entry in logged if entry["release_name"] == os.path.basename(os.path.realpath(LINK)))
 
 
 def workers() -> dict[str, str]:

@@ -100,7 +100,9 @@ def schema_after(backup: Entry, target_migrations: t.Collection[str], decision: 
     }
 
 
-def refuse_schema(application: t.Mapping[str, t.Any], backup: Entry, target: str, known: t.Collection[str], facts: t.Mapping[str, t.Any]) -> None:
+def refuse_schema(
+    application: t.Mapping[str, t.Any], backup: Entry, target: str, known: t.Collection[str], facts: t.Mapping[str, t.Any]
+) -> None:
     """What the code would not understand is nothing to go back to, unless somebody says that it does."""
     unknown = [migration["name"] for migration in facts["unknown_to_target"]]
     if unknown and facts["decision"] != "keep":

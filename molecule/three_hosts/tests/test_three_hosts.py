@@ -31,36 +31,43 @@ def test_both_go_back_and_the_database_is_touched_once() -> None:
     assert found.output.count("Take down the migrations") == 1
 
 
-@requirement("G-13", "CHOM-6.2-09")
-def test_the_database_goes_back_once_and_all_hosts_wait_for_it() -> None:
-    asked, found = act("asked"), act("data_restored")
+@requirement("G-13", "CHOM-1.3-04", "CHOM-6.2-09")
+def test_code_data_and_configuration_go_back_together_and_the_database_once() -> None:
+    asked, found = act("all_asked"), act("all_restored")
     assert asked.rc == 2, asked.output
     assert asked.hosts_untouched
+    assert "sites: 100 deleted" in asked.words
     assert found.rc == 0, found.output
-    assert (asked.data("sites")[0], found.data("sites")[1]) == (19900, 20000)
+    assert found.endings == ["ROLLED BACK"] * 2
+    assert found.outcomes == [["rolled_back"] * 2] * 2
+    assert found.after("version") == ["1.2.3", "1.2.3"]
+    assert found.after("configuration") == act("good").after("configuration")
+    assert found.after("configuration")[1] != found.before("configuration")[1]
+    assert found.data("sites") == (19900, 20000)
     assert found.output.count("Make the restored database the live one") == 1
     assert all(report["closed_seconds"] for report in found.reports)
-    assert found.outcomes == [["rolled_back"] * 2] * 2
 
 
 @requirement("G-13")
 def test_an_undo_closes_all_hosts_while_the_one_database_goes_back() -> None:
-    found = act("data_returned")
+    found = act("all_undone")
     assert found.rc == 0, found.output
     assert found.data("sites")[1] == 19900
+    assert found.after("commit") == act("all_restored").before("commit")
+    assert found.after("configuration") == act("all_restored").before("configuration")
     assert found.output.count("Make the database that was replaced the live one again") == 1
     assert all(report["closed_seconds"] for report in found.reports)
     assert found.endings == ["UNDONE"] * 2
 
 
 def test_workers_run_only_where_they_ran() -> None:
-    for name in ("together", "data_restored", "data_returned", "repaired", "undone"):
+    for name in ("together", "all_restored", "all_undone", "repaired", "undone"):
         assert [len(workers) for workers in act(name).after("workers")] == [5, 0], name
 
 
 @requirement("G-01")
 def test_the_lock_is_free_afterwards_everywhere() -> None:
-    for name in ("together", "asked", "data_restored", "data_returned", "disagree", "unreachable", "one_fails", "repaired", "undone"):
+    for name in ("together", "all_asked", "all_restored", "all_undone", "disagree", "unreachable", "one_fails", "repaired", "undone"):
         assert act(name).after("locked") == [False, False], name
 
 

@@ -131,6 +131,12 @@ def test_refuses_a_release_that_is_not_whole(plan: Plan, tree: Tree) -> None:
     assert "Nothing was changed" in result["system_state"]
 
 
+def test_refuses_where_the_link_cannot_be_written(plan: Plan, local: Local, tree: Tree) -> None:
+    """The other hosts of the application would have been switched by then."""
+    local.on(f"test -w {tree.root}", rc=1)
+    assert f"cannot write {tree.root}, where the link is" in plan()["msg"]
+
+
 def test_refuses_a_release_of_the_commit_that_runs(plan: Plan, tree: Tree) -> None:
     tree.release("12", "v1.3.0", BAD)
     assert "The releases 12 and 11 are the same commit" in plan("12")["msg"]
