@@ -39,9 +39,9 @@ class Acted:
 
     @property
     def last_lines(self) -> list[str]:
-        """How it ended on each host."""
+        """How it ended on each host, in the order of their names."""
         lines = [line for line in self.output.splitlines() if line.strip()][-2:]
-        return [line for name in self.names for line in lines if f" on {name}" in line]
+        return [line for name, line in zip(self.names, lines, strict=True) if name in line]
 
     @property
     def endings(self) -> list[str]:

@@ -150,7 +150,7 @@ def together(own: Verdict, staying: Verdict, others: t.Mapping[str, Verdict]) ->
     if own.outcome == "held":
         return staying
     if not own.reopen:
-        return dataclasses.replace(own, state=f"{own.state} The application is held on {names}.")
+        return dataclasses.replace(own, state=f"{own.state} It is not so on {names}.")
     why = f"{names} cannot go back by {'itself' if len(held) == 1 else 'themselves'}"
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page, since {why}. {own.state.partition(',')[0]}."
     return Verdict("held", state)

@@ -134,7 +134,7 @@ def test_what_is_typed_next_is_about_the_host_that_is_held(act: t.Any, args: dic
     known = {"opened": {"changed": True}, "closed": {"skipped": True}, "switched": {"changed": True}, "gate": {"failed": True}}
     failure = act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]
     assert failure["outcome"] == "failed"
-    assert failure["state"].endswith("The application is held on web2.")
+    assert failure["state"].endswith("It is not so on web2.")
     assert [command.split()[1] for command in failure["next"]] == ["playbooks/resume.yml", "playbooks/undo.yml"]
 
 

@@ -317,7 +317,7 @@ def test_one_that_cannot_go_back_keeps_all_closed() -> None:
 @pytest.mark.parametrize("own", [PROVEN, NEVER_CLOSED])
 def test_what_users_have_all_the_while_stays_when_another_host_is_held(own: Verdict) -> None:
     found = together(own, own, {"web2": SWITCHED})
-    assert found == dataclasses.replace(own, state=f"{own.state} The application is held on web2.")
+    assert found == dataclasses.replace(own, state=f"{own.state} It is not so on web2.")
 
 
 def test_one_that_has_the_target_goes_back_with_the_others() -> None:
