@@ -216,7 +216,7 @@ def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.
     if run.profile or machine.layout != "git":
         inventory = (INVENTORY / "group_vars/chom.yml").read_text().replace("/var/www/chom", machine.application)
         profile = yaml.safe_load(inventory)["rollback_application"]
-        extra["rollback_application"] = _laid_over({**profile, "layout": machine.layout}, run.profile)
+        extra["rollback_application"] = laid_over({**profile, "layout": machine.layout}, run.profile)
     (scratch / "extra.json").write_text(json.dumps(extra))
     playbook = f"playbooks/{run.playbook}.yml"
     inventories = ["-i", str(INVENTORY), "-i", str(folder / "inventory.yml"), "-l", machine.name]
@@ -239,10 +239,10 @@ def approval_in(record: pathlib.Path) -> str:
     return found.group(1)
 
 
-def _laid_over(below: t.Any, above: t.Any) -> t.Any:
+def laid_over(below: t.Any, above: t.Any) -> t.Any:
     if not isinstance(below, dict) or not isinstance(above, collections.abc.Mapping):
         return above
-    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
+    return {**below, **{key: laid_over(below.get(key), value) for key, value in above.items()}}
 
 
 def _start(command: list[str], scratch: str, folder: pathlib.Path, number: int) -> tuple[subprocess.Popen[str], pathlib.Path]:

@@ -41,12 +41,12 @@ class ActionModule(ActionBase):
         commands = []
         if verdict is None:
             verdict = judge(steps, plan["target"], before, undo=undo)
-            found = {host: _steps(wanted, known) for host, known in others.items()}
-            if found:
-                verdict = together(verdict, {host: judge(each, plan["target"], before, undo=undo) for host, each in found.items()})
+            elsewhere = {host: _judged(_steps(wanted, known), plan["target"], before, undo=undo) for host, known in others.items()}
+            verdict = together(verdict, judge(steps, plan["target"], before), elsewhere)
+            held = next((each for each in (verdict, *elsewhere.values()) if each.outcome == "held"), verdict)
             restorer = others.get(plan.get("restored_by") or "", {})
             again = plan.get("command") or restorer.get("preflight_plan", {}).get("command", "")
-            commands = next_commands(verdict, wanted["playbook"], plan["target"], before, _decisions(plan), again)
+            commands = next_commands(held, wanted["playbook"], plan["target"], before, _decisions(plan), again)
         own = result.get("next_command")
         failure = {
             **dataclasses.asdict(verdict),
@@ -72,6 +72,16 @@ def _without_judging(result: t.Mapping[str, t.Any]) -> Verdict | None:
     return Verdict("refused", result["state"]) if result.get("refused") else None
 
 
+def _lost(step: t.Mapping[str, t.Any]) -> bool:
+    return bool(step.get("unreachable"))
+
+
+def _judged(steps: dict[str, t.Any], target: str, before: str, *, undo: bool) -> Verdict:
+    """What another host is left with; one that is lost does nothing more by itself."""
+    known = {phase: {**step, "failed": True} if _lost(step) else step for phase, step in steps.items()}
+    return judge(known, target, before, undo=undo and not any(map(_lost, steps.values())))
+
+
 def _steps(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What another host's steps came to; of one that it did not reach nothing is known."""
     return {phase: known.get(wanted["variables"].get(phase), {}) for phase in wanted["steps"]}
@@ -84,7 +94,9 @@ def _what_failed(wanted: t.Mapping[str, t.Any], others: t.Mapping[str, t.Mapping
     for host, known in others.items():
         if "ansible_failed_task" in known:
             return f"{_title(known['ansible_failed_task']['name'])} (on {host})", known["ansible_failed_result"]
-    return "a host that cannot be reached any more", {"msg": "The connection to another host of the application was lost."}
+    lost = sorted(host for host, known in others.items() if any(map(_lost, _steps(wanted, known).values())))
+    named = f"the host {', '.join(lost)}" if lost else "another host of the application"
+    return "a host that cannot be reached any more", {"msg": f"The connection to {named} was lost."}
 
 
 def _decisions(plan: t.Mapping[str, t.Any]) -> dict[str, str]:

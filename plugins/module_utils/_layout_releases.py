@@ -14,6 +14,7 @@ from ._checkout import Switch, config_keys
 from ._errors import RollbackError
 from ._git import Entry
 from ._nginx_sites import Unclear, concerns, entry_of, sites_of
+from ._plan_digest import digest_of
 from ._release_checks import refuse_broken
 from ._release_switch import named, switch_to
 from ._releases import Releases
@@ -78,6 +79,7 @@ class Folders:
         return {
             "switch": switch_to(running, target),
             "release_path": target.path,
+            "identity": {"commit": target.commit, "version": target.version, "content": digest_of(self.code.files(target))},
             **self._way_in(),
             "from_version": before,
             "commits": [],

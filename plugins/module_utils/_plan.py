@@ -128,6 +128,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     if not request.details:
         findings.refuse()
     plan = {
+        "identity": {"commit": commit},
         **layout.describe(switch),
         "application": application["name"],
         "severity": request.severity,
@@ -220,7 +221,7 @@ def _migrations(
     backup = database["backup"]
     facts = findings.check("database", lambda: schema_after(backup, switch.target_migrations, request.migrations))
     if facts:
-        findings.check("migrations", lambda: refuse_schema(backup, request.target or "the running version", facts))
+        findings.check("migrations", lambda: refuse_schema(request.application, backup, switch.target, switch.target_migrations, facts))
     return t.cast("dict[str, t.Any] | None", facts)
 
 

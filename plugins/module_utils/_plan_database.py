@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ._backup_catalogue import fitting, read
+from ._backup_catalogue import fitting, newest_of_schema, read
 from ._errors import RollbackError
 from ._migrations import Applied, not_applied, unknown_to
 
@@ -100,13 +100,18 @@ def schema_after(backup: Entry, target_migrations: t.Collection[str], decision: 
     }
 
 
-def refuse_schema(backup: Entry, target: str, facts: t.Mapping[str, t.Any]) -> None:
+def refuse_schema(
+    application: t.Mapping[str, t.Any], backup: Entry, target: str, known: t.Collection[str], facts: t.Mapping[str, t.Any]
+) -> None:
     """What the code would not understand is nothing to go back to, unless somebody says that it does."""
     unknown = [migration["name"] for migration in facts["unknown_to_target"]]
     if unknown and facts["decision"] != "keep":
+        fits = newest_of_schema(read(application["backup"]["directory"], time.time())[0], application["name"], known)
+        way = f"backup={fits['id']}" if fits else "migrations=keep, if the code can do with them"
         raise RollbackError(
-            f"The backup {backup['id']} has {len(unknown)} migration(s) that {target} does not know: {', '.join(unknown)}.",
-            next_command="choose an older backup, or run again with -e migrations=keep",
+            f"The backup {backup['id']} has {len(unknown)} migration(s) that {target} does not know: {', '.join(unknown)}. "
+            + (f"The newest one that has none of that kind is {fits['id']}." if fits else "There is no backup without."),
+            next_command=f"run again with -e {way}",
         )
     if facts["not_applied"] and facts["decision"] not in ("up", "keep"):
         raise RollbackError(

@@ -130,6 +130,8 @@ def _owner(runner: Runner, releases: Releases, target: Release, running: Release
     cache = f"{target.path}/bootstrap/cache"
     if runner.run(["test", "!", "-e", cache, "-o", "-w", cache], user=releases.user, check=False).rc:
         problems.append(f"{releases.user} cannot write {cache}")
+    if runner.run(["test", "-w", releases.deploy_path], user=releases.user, check=False).rc:
+        problems.append(f"{releases.user} cannot write {releases.deploy_path}, where the link is")
     return problems
 
 

@@ -16,6 +16,7 @@ import shutil
 import typing as t
 
 from . import _ledger
+from ._backup_catalogue import newest_of_schema
 from ._backup_catalogue import read as read_backups
 from ._clock import utc
 from ._code import code_of
@@ -64,15 +65,16 @@ def look(runner: Runner, application: Application) -> tuple[Manifest, dict[str, 
     texts = _texts(runner, application, units)
     locks = repository.contents([f"{tree.commit}:{name}" for name in LOCK_FILES])
     files = {path: _described(runner, application, path, text) for path, text in texts.items()}
+    migrations = sorted(held.name for held in applied(runner, _credentials(runner, application)))
     manifest = {
         "application": application["name"],
         "commit": tree.commit,
         "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
         "lock_files": {name.partition(":")[2]: digest(text) for name, text in locks.items()},
-        "migrations": sorted(held.name for held in applied(runner, _credentials(runner, application))),
+        "migrations": migrations,
         "files": files,
         "units": {name: unit.state for name, unit in units.items()},
-        "backup": _newest_backup(application),
+        "backup": _newest_backup(application, migrations),
     }
     same = {name: manifest[name] for name in ("commit", "lock_files", "migrations")}
     contents = {path: (about["sha256"], about["mode"], about["owner"]) for path, about in files.items()}
@@ -116,13 +118,15 @@ def _described(runner: Runner, application: Application, path: str, text: str) -
     return {"sha256": digest(text), "mode": mode, "owner": owner, "group": group, "bytes": len(as_bytes(text))}
 
 
-def _newest_backup(application: Application) -> dict[str, t.Any] | None:
+def _newest_backup(application: Application, migrations: t.Collection[str]) -> dict[str, t.Any] | None:
+    """The newest one whose schema this version can have had: one with a migration that is not applied now belongs to another version."""
     directory = application["backup"]["directory"]
     if not directory or not os.path.isdir(directory):
         return None
     backups, _ignored = read_backups(directory, 0)
     wanted = ("id", "path", "started", "sha256", "bytes", "application_version")
-    return {name: backups[0].get(name) for name in wanted} if backups else None
+    fits = newest_of_schema(backups, application["name"], migrations)
+    return {name: fits.get(name) for name in wanted} if fits else None
 
 
 # Recording it
@@ -268,7 +272,7 @@ def compared(runner: Runner, application: Application, name: str) -> dict[str, t
 
 
 def snapshot_of(folder: Folder, commit: str) -> dict[str, t.Any] | None:
-    """The newest intact snapshot of a version, with its lock files and the database backup that was the newest one then; None where there is none."""
+    """The newest intact snapshot of a version, with its lock files and the database backup that was the newest fitting one then; None where there is none."""
     for point in reversed(_ledger.read(folder.root).trusted().of(commit)):
         if point.manifest and damage(folder, point) is None:
             manifest = read_json(os.path.join(folder_of(folder, point.id), _MANIFEST)) or {}

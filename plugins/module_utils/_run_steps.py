@@ -36,6 +36,9 @@ from ._run import (
 )
 from ._watch import disarm
 
+# What tells whether releases on two hosts are the same one: a folder's name does not, as where it is a time.
+SUREST_FIRST = ("commit", "version", "content")
+
 if t.TYPE_CHECKING:
     from ._command import Runner
 
@@ -159,11 +162,20 @@ def _begin(runner: Runner, folder: Folder, options: dict[str, t.Any]) -> dict[st
     return result
 
 
-def _refuse_different(targets: dict[str, t.Any]) -> None:
-    """All hosts of an application go to the same commit, or none goes anywhere."""
-    if len(set(targets.values())) > 1:
-        raise RollbackError(
-            f"The hosts do not agree on the target: {', '.join(f'{host} would go to {str(commit)[:12]}' for host, commit in sorted(targets.items()))}.",
-            state="Nothing was changed on any of them.",
-            next_command="run again with an explicit target: -e target=<tag or commit>",
-        )
+def _refuse_different(targets: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+    """All hosts of an application go to the same version, or none goes anywhere: judged by the surest name that all of them know it by."""
+    if len(targets) < 2:
+        return
+    known = next((name for name in SUREST_FIRST if all(target.get(name) for target in targets.values())), None)
+    if known and len({target[known] for target in targets.values()}) == 1:
+        return
+    raise RollbackError(
+        f"The hosts do not agree on the target: {', '.join(f'{host} would go to {_called(targets[host])}' for host in sorted(targets))}.",
+        state="Nothing was changed on any of them.",
+        next_command="run again with an explicit target: -e target=<tag or commit>",
+    )
+
+
+def _called(target: t.Mapping[str, t.Any]) -> str:
+    found = [str(target[name])[:12] if name != "version" else target[name] for name in ("version", "commit", "content") if target.get(name)]
+    return f"{found[0]} ({' '.join(found[1:])})" if len(found) > 1 else "".join(found) or "what nobody knows"

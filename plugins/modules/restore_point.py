@@ -13,7 +13,7 @@ description:
   - Keeps the ledger of an application on its host, C(<state_directory>/<application>/ledger.jsonl); lines are only ever added, each bound
     to the one before it by a hash.
   - A restore point records the commit and its tag, hashes of the lock files, the applied migrations, the configuration files with their contents
-    (for the user of the connection only), the states of the units, and the newest database backup.
+    (for the user of the connection only), the states of the units, and the newest database backup whose schema fits.
   - A deployment calls it before it begins, and again when the new version is verified. The emergency rollback goes to the newest verified version.
   - What has not changed since is not recorded again.
 author:

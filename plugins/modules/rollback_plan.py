@@ -207,6 +207,13 @@ release_path:
   returned: success and the layout is V(releases)
   type: str
   sample: /var/www/shop/releases/41
+identity:
+  description:
+    - What tells whether the target is the same on another host, C(commit), C(version) and C(content), as far as this host knows them.
+    - With V(git) it is the commit. C(content) is a checksum of all files of a release, without its packages.
+  returned: success
+  type: dict
+  sample: {commit: null, version: v1.2.3, content: 9b1c0f5e}
 entry:
   description:
     - How M(lastgood.rollback.release_trial) asks the target before users get it, by its C(address), C(public) and C(user).

@@ -57,7 +57,8 @@ options:
     default: {}
   targets:
     description:
-      - The commit that each host of the application is to go to, by the names of the hosts. O(state=opened) refuses when they are not the same.
+      - What each host of the application is to go to, by the names of the hosts, C(commit), C(version) and C(content) as far as it knows them.
+      - O(state=opened) refuses when they are not the same, judged by the first of these that all of them know.
     type: dict
     default: {}
   take_over:

@@ -27,6 +27,7 @@ class Verdict:
     undo: bool = False
     close: bool = False
     stop_workers: bool = False
+    goes_along: bool = False  # nothing is wrong here, but it can go back with the hosts that do
 
 
 # What another run or the dead-man timer made of the application is not for this one to say, let alone to change.
@@ -85,7 +86,7 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
     if not succeeded(steps["lock"]):
         return Verdict("refused", "Nothing was changed by this run.")
     if succeeded(steps["reopen"]):
-        return _open_and_proven(steps, target, before)
+        return _open_and_proven(steps, target, before, undo=undo)
     stopped = attempted(steps["quiesce writers"])
     closed = steps["close traffic"]
     if not attempted(closed) and not _code_untouched(steps):
@@ -109,45 +110,49 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
 def _switched_while_open(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool) -> Verdict:
     """A link was switched with users on the site: what they get now is proven, or they may not have it."""
     if succeeded(steps.get("gate", {})):
-        return _open_and_proven(steps, target, before)
+        return _open_and_proven(steps, target, before, undo=undo)
     if undo and succeeded(steps["switch code"]):
         return Verdict("held", f"The application is open and runs {target}, which is not proven.", undo=True)
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page. {_where(steps, target, before)}"
     return Verdict("held", state, close=True, stop_workers=True)
 
 
-def _open_and_proven(steps: t.Mapping[str, Step], target: str, before: str) -> Verdict:
+def _open_and_proven(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool) -> Verdict:
     """Users have what was proven; the workers may not run yet, or may still run what was before."""
+    back = undo and succeeded(steps["switch code"]) and not steps["close traffic"].get("was_down")
     if succeeded(steps["start workers"]):
-        return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.")
+        return Verdict("failed", f"The application runs {target} and is open, but it did not stay healthy.", goes_along=back)
     if attempted(steps["start workers"]):
-        return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.")
+        return Verdict("failed", f"The application runs {target} and is open, but not all of its workers run.", goes_along=back)
     stop = steps["quiesce writers"]
     if attempted(stop) and not succeeded(stop):
         state = f"The application runs {target} and is open, but its workers were not renewed: those that run still run {before}."
-        return Verdict("failed", state, start_workers=True)
+        return Verdict("failed", state, start_workers=True, goes_along=back)
     state = f"The application runs {target} and is open, and the workers that ran run again."
-    return Verdict("failed", state, start_workers=True, stop_workers=not attempted(stop))
+    return Verdict("failed", state, start_workers=True, stop_workers=not attempted(stop), goes_along=back)
 
 
-def together(own: Verdict, others: t.Mapping[str, Verdict]) -> Verdict:
-    """What a host does when it is one of several: as long as none was touched each goes back by itself, after that all stay closed.
+def together(own: Verdict, staying: Verdict, others: t.Mapping[str, Verdict]) -> Verdict:
+    """What a host does when it is one of several, so that users never have two versions for good; staying is what it does when it may not go back.
 
-    Where all that were touched go back to where they began, one that was not touched opens as it was.
+    As long as none was touched each goes back by itself; after that all stay closed, but for what users have, proven, all the while.
+    Where all that are held go back to where they began, one that has the target goes along, and one that was not touched opens as it was.
     """
     held = {host: verdict for host, verdict in others.items() if verdict.outcome == "held"}
     touched = [*held.values(), *([own] if own.outcome == "held" else [])]
-    if not touched or all(verdict.undo for verdict in touched):
+    if not touched:
         return own
+    names = ", ".join(sorted(held))
+    if all(verdict.undo for verdict in touched):
+        if not own.goes_along:
+            return own
+        state = f"{own.state.partition(',')[0].rstrip('.')}, but {names} cannot keep that version."
+        return Verdict("held", state, undo=True)
     if own.outcome == "held":
-        return dataclasses.replace(own, undo=False)
+        return staying
     if not own.reopen:
-        return own
-    why = (
-        f"{', '.join(sorted(held))} cannot go back by itself"
-        if len(held) == 1
-        else f"{', '.join(sorted(held))} cannot go back by themselves"
-    )
+        return dataclasses.replace(own, state=f"{own.state} It is not so on {names}.")
+    why = f"{names} cannot go back by {'itself' if len(held) == 1 else 'themselves'}"
     state = f"The application is HELD IN MAINTENANCE: users get the maintenance page, since {why}. {own.state.partition(',')[0]}."
     return Verdict("held", state)
 

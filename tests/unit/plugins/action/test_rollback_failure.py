@@ -114,7 +114,28 @@ def test_a_host_that_is_gone_is_not_taken_for_one_that_is_fine(act: t.Any, args:
     known = {"opened": {"changed": True}, "closed": {"changed": True}, "switched": {"unreachable": True}}
     failure = act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]
     assert failure["outcome"] == "held"
-    assert "connection to another host" in failure["message"]
+    assert failure["message"] == "The connection to the host web2 was lost."
+
+
+def test_nobody_goes_back_without_a_host_that_is_gone(act: t.Any, args: dict[str, t.Any]) -> None:
+    """What it serves is not known: of the version that the others would return to it may have the other one."""
+    args.update(variables={**VARIABLES, "gate": "gate"}, on_failed_gate="undo")
+    args["steps"]["close traffic"] = {"skipped": True}
+    known = {"opened": {"changed": True}, "closed": {"skipped": True}, "switched": {"unreachable": True}}
+    failure = act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]
+    assert (failure["outcome"], failure["undo"], failure["close"]) == ("held", False, True)
+    known["switched"] = {"changed": True}
+    assert act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]["undo"]
+
+
+def test_what_is_typed_next_is_about_the_host_that_is_held(act: t.Any, args: dict[str, t.Any]) -> None:
+    args.update(task="", result={}, variables={**VARIABLES, "gate": "gate"})
+    args["steps"].update({"close traffic": {"skipped": True}, "gate": {"changed": False}})
+    known = {"opened": {"changed": True}, "closed": {"skipped": True}, "switched": {"changed": True}, "gate": {"failed": True}}
+    failure = act("rollback_failure", args, ansible_play_hosts_all=TWO, hostvars={"web2": known})["ansible_facts"]["rollback_failure"]
+    assert failure["outcome"] == "failed"
+    assert failure["state"].endswith("It is not so on web2.")
+    assert [command.split()[1] for command in failure["next"]] == ["playbooks/resume.yml", "playbooks/undo.yml"]
 
 
 def test_without_other_hosts_it_decides_alone(act: t.Any, args: dict[str, t.Any]) -> None:

@@ -127,15 +127,30 @@ BACKUP = {"id": "b1", "migrations": ["m1", "m2"]}
     ],
 )
 @requirement("CHOM-6.2-13", "CHOM-6.2-14")
-def test_a_schema_that_does_not_fit_is_refused_unless_decided(target: list[str], decision: str, refusal: str | None) -> None:
+def test_a_schema_that_does_not_fit_is_refused_unless_decided(
+    application: dict[str, t.Any], target: list[str], decision: str, refusal: str | None
+) -> None:
     facts = _plan_database.schema_after(BACKUP, target, decision)
     assert facts["up"] == (["m3"] if decision == "up" and "m3" in target else [])
     assert facts["down"] == []
     if refusal is None:
-        _plan_database.refuse_schema(BACKUP, "v1", facts)
+        _plan_database.refuse_schema(application, BACKUP, "v1", target, facts)
         return
     with pytest.raises(RollbackError, match=refusal):
-        _plan_database.refuse_schema(BACKUP, "v1", facts)
+        _plan_database.refuse_schema(application, BACKUP, "v1", target, facts)
+
+
+def test_the_newest_backup_that_fits_is_named_where_the_chosen_one_does_not(application: dict[str, t.Any]) -> None:
+    directory = pathlib.Path(application["backup"]["directory"])
+    make(directory, "older", "05", migrations=["m1"])
+    make(directory, "elsewhere", "06", migrations=["m1"], application="shop")
+    make(directory, "silent", "07", migrations=None)
+    facts = _plan_database.schema_after(BACKUP, ["m1"], "stop")
+    with pytest.raises(RollbackError, match="that has none of that kind is older") as refusal:
+        _plan_database.refuse_schema(application, BACKUP, "v1", ["m1"], facts)
+    assert refusal.value.next_command == "run again with -e backup=older"
+    with pytest.raises(RollbackError, match="There is no backup without"):
+        _plan_database.refuse_schema(application, BACKUP, "v1", [], facts)
 
 
 def test_a_backup_that_does_not_name_its_migrations_is_refused() -> None:

@@ -56,6 +56,14 @@ def test_says_where_it_would_go_and_that_nobody_is_kept_out(plan: Plan, tree: Tr
     assert found["dependencies_change"] is False
 
 
+def test_says_what_tells_whether_the_target_is_the_same_elsewhere(plan: Plan, tree: Tree) -> None:
+    found = plan()["identity"]
+    assert (found["commit"], found["version"]) == (GOOD, "v1.2.0")
+    tree.release("12", "v1.2.0", GOOD)  # the same files in another folder
+    assert plan()["identity"]["content"] == found["content"]
+    assert plan("9")["identity"]["content"] != found["content"]
+
+
 def test_nothing_of_the_rest_of_the_checks_is_left_out(plan: Plan) -> None:
     assert set(plan()["checks"]) >= {"database", "migrations", "redis", "checkout", "programs", "units", "rights", "disk"}
 
@@ -121,6 +129,12 @@ def test_refuses_a_release_that_is_not_whole(plan: Plan, tree: Tree) -> None:
     assert result["failed"]
     assert "artisan is missing" in result["msg"]
     assert "Nothing was changed" in result["system_state"]
+
+
+def test_refuses_where_the_link_cannot_be_written(plan: Plan, local: Local, tree: Tree) -> None:
+    """The other hosts of the application would have been switched by then."""
+    local.on(f"test -w {tree.root}", rc=1)
+    assert f"cannot write {tree.root}, where the link is" in plan()["msg"]
 
 
 def test_refuses_a_release_of_the_commit_that_runs(plan: Plan, tree: Tree) -> None:

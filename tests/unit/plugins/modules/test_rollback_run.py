@@ -412,3 +412,31 @@ def test_a_lock_that_was_left_over_is_given_back(run: Run, state: pathlib.Path) 
     assert not (state / "chom/lock").exists()
     assert read(state / f"chom/runs/{RUN}/run.json")["outcome"] == "aborted"
     assert not run("released", run=OTHER)["changed"]
+
+
+COMMIT, OTHER_COMMIT = "722620b03305aa", "d39cb56abb7eaa"
+
+
+@requirement("G-13")
+@pytest.mark.parametrize(
+    ("here", "there", "agree"),
+    [
+        ({"commit": COMMIT}, {"commit": COMMIT}, True),
+        ({"commit": COMMIT}, {"commit": OTHER_COMMIT}, False),
+        ({"commit": COMMIT, "version": "v1"}, {"commit": OTHER_COMMIT, "version": "v1"}, False),
+        ({"commit": COMMIT, "version": "v1"}, {"commit": None, "version": "v1"}, True),
+        ({"commit": None, "version": "v1", "content": "a"}, {"commit": None, "version": "v2", "content": "a"}, False),
+        ({"commit": None, "version": "v1", "content": "a"}, {"commit": None, "version": None, "content": "a"}, True),
+        ({"commit": None, "version": None, "content": "a"}, {"commit": None, "version": None, "content": "b"}, False),
+        ({"commit": COMMIT}, {"commit": None, "version": "v1"}, False),
+    ],
+)
+def test_hosts_agree_by_the_surest_name_that_both_know(run: Run, here: dict[str, t.Any], there: dict[str, t.Any], agree: bool) -> None:
+    result = run("opened", targets={"web1": here, "web2": there})
+    assert result.get("failed", False) is not agree
+
+
+def test_hosts_that_do_not_agree_say_who_would_go_where(run: Run, state: pathlib.Path) -> None:
+    result = run("opened", targets={"web1": {"commit": COMMIT, "version": "v1.2.3"}, "web2": {"commit": OTHER_COMMIT}})
+    assert "web1 would go to v1.2.3 (722620b03305), web2 would go to d39cb56abb7e." in result["msg"]
+    assert not (state / "chom/lock").exists()

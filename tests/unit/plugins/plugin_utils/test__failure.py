@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -286,6 +287,7 @@ UNTOUCHED = Verdict("failed", f"The application still runs {BEFORE}, open to use
 NEVER_CLOSED = Verdict("failed", f"The application still runs {BEFORE} and was never closed.", start_workers=True)
 SWITCHED = Verdict("held", f"{HELD} The code is {TARGET}.")
 WILLING = Verdict("held", f"{HELD} The code is {TARGET}.", undo=True)
+PROVEN = Verdict("failed", f"{OPEN}, and the workers that ran run again.", start_workers=True, stop_workers=True, goes_along=True)
 
 
 @pytest.mark.parametrize(
@@ -295,19 +297,41 @@ WILLING = Verdict("held", f"{HELD} The code is {TARGET}.", undo=True)
         (SWITCHED, [UNTOUCHED], SWITCHED),
         (WILLING, [WILLING, UNTOUCHED], WILLING),
         (UNTOUCHED, [WILLING, WILLING], UNTOUCHED),
-        (NEVER_CLOSED, [SWITCHED], NEVER_CLOSED),
+        (NEVER_CLOSED, [WILLING], NEVER_CLOSED),
+        (PROVEN, [UNTOUCHED], PROVEN),
     ],
 )
 def test_hosts_that_can_all_go_back_do_and_what_is_held_stays_so(own: Verdict, others: list[Verdict], expected: Verdict) -> None:
-    assert together(own, {f"web{number}": verdict for number, verdict in enumerate(others, 2)}) == expected
+    staying = dataclasses.replace(own, undo=False)
+    assert together(own, staying, {f"web{number}": verdict for number, verdict in enumerate(others, 2)}) == expected
 
 
 def test_one_that_cannot_go_back_keeps_all_closed() -> None:
     """Users must not get two versions."""
-    found = together(UNTOUCHED, {"web2": SWITCHED, "web3": UNTOUCHED})
+    found = together(UNTOUCHED, UNTOUCHED, {"web2": SWITCHED, "web3": UNTOUCHED})
     assert (found.outcome, found.reopen, found.start_workers) == ("held", False, False)
     assert found.state == f"{HELD[:-1]}, since web2 cannot go back by itself. The application still runs {BEFORE}."
-    assert not together(WILLING, {"web2": SWITCHED}).undo
+    assert together(WILLING, SWITCHED, {"web2": SWITCHED}) == SWITCHED
+
+
+@pytest.mark.parametrize("own", [PROVEN, NEVER_CLOSED])
+def test_what_users_have_all_the_while_stays_when_another_host_is_held(own: Verdict) -> None:
+    found = together(own, own, {"web2": SWITCHED})
+    assert found == dataclasses.replace(own, state=f"{own.state} It is not so on web2.")
+
+
+def test_one_that_has_the_target_goes_back_with_the_others() -> None:
+    """Users must not get two versions, the one here and the other there, for good."""
+    found = together(PROVEN, PROVEN, {"web2": WILLING, "web3": dataclasses.replace(PROVEN, goes_along=False)})
+    assert found == Verdict("held", f"{OPEN}, but web2 cannot keep that version.", undo=True)
+
+
+@pytest.mark.parametrize("last", ["gate", "start workers"])
+def test_what_is_open_and_proven_may_go_along_where_the_policy_is_to_undo(last: str) -> None:
+    released = steps("start workers", gate=DONE, close_traffic=SKIPPED, migrate_down=SKIPPED, reopen={})
+    found = {**released, **({"quiesce writers": {}, "start workers": {}} if last == "gate" else {})}
+    assert judge(found, TARGET, BEFORE, undo=True).goes_along
+    assert not judge(found, TARGET, BEFORE).goes_along
 
 
 def test_a_link_that_was_switched_with_users_on_the_site_is_switched_back_where_that_is_asked_for() -> None:
