@@ -19,13 +19,16 @@ import typing as t
 SHOWN = 12
 SHOWN_OF_CASES = 60
 WIDTH = 200
+EXPLAINED = 3
 _TELLING = re.compile(
     r"^fatal: |^FAILED|ERROR|FATAL|CRITICAL|^E  |Error: |error: |: WARNING: "
     r"|^\S+:\d+(:\d+)?: "  # linters: path:line:column: what is wrong
     r"|SC\d{4} \("
 )
 _HOLLOW = re.compile(  # that something failed, and no more
-    r"Ansible return code was|Executed: Failed|Molecule executed|^FATAL: Command|\(warning\)$|^\[ERROR\]: Task failed: (Action|Module) failed"
+    r"Ansible return code was|Executed: Failed|Molecule executed|Verifier tests failed|^FATAL: Command"
+    r"|^\[ERROR\]: Task failed: (Action|Module) failed|\(warning\)$"
+    r"|^\S+:\d+: \w+$"  # where pytest saw an exception
 )
 _RESULT = re.compile(r"fatal: \[(.+?)\].*? => (\{.*)")
 _LINK = ".ansible/collections/ansible_collections/lastgood/rollback/"  # by which mypy finds files a second time
@@ -36,7 +39,7 @@ def excerpt(lines: t.Sequence[str]) -> list[str]:
     whys = [number for number, line in enumerate(lines) if re.match("why .* failed:$", line)]
     if whys:
         return _ends([_cut(line) for line in lines[whys[0] :]], SHOWN_OF_CASES)
-    telling = [line for line in _with_results(lines) if _TELLING.search(line) and not _HOLLOW.search(line)]
+    telling = [line for line in _heads(_with_results(lines)) if _TELLING.search(line) and not _HOLLOW.search(line)]
     shown = _each_once(telling) or [line.rstrip() for line in lines if line.strip()][-SHOWN:]
     return _ends([_cut(line) for line in shown], SHOWN)
 
@@ -54,6 +57,15 @@ def _with_results(lines: t.Iterable[str]) -> t.Iterator[str]:
             yield f"fatal: [{found.group(1)}] {task}: {_reason(text)}"
         else:
             yield line.rstrip().replace(_LINK, "")
+
+
+def _heads(lines: t.Iterable[str]) -> t.Iterator[str]:
+    """Each line, but of pytest's explanations, which quote all that was compared, only the beginning."""
+    explained = 0
+    for line in lines:
+        explained = explained + 1 if line.startswith("E  ") else 0
+        if explained <= EXPLAINED:
+            yield line
 
 
 def _reason(result: str) -> str:

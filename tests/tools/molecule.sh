@@ -35,8 +35,9 @@ ended() { if [[ -f $logs/$1 ]]; then sort "$logs/$1"; fi; }
 
 remove_hosts() {
     for number in 0 1; do
-        MOLECULE_HOSTS=molecule-$number molecule destroy --scenario-name default
+        MOLECULE_HOSTS=molecule-$number molecule destroy --scenario-name default >"$logs/destroy-$number.log" 2>&1 &
     done
+    wait
 }
 
 if [[ ${1:-} == --lane ]]; then # from below

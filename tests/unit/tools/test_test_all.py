@@ -74,9 +74,14 @@ def test_that_something_failed_is_no_reason() -> None:
 
 
 def test_of_many_lines_the_first_and_the_last_are_shown() -> None:
-    lines = excerpt([f"E   cause {number}" for number in range(50)])
-    assert (lines[0], lines[-1], len(lines)) == ("E   cause 0", "E   cause 49", SHOWN + 1)
+    lines = excerpt([f"FAILED test_{number}" for number in range(50)])
+    assert (lines[0], lines[-1], len(lines)) == ("FAILED test_0", "FAILED test_49", SHOWN + 1)
     assert f"{50 - SHOWN} lines" in lines[SHOWN // 2]
+
+
+def test_a_failed_comparison_does_not_hide_the_next() -> None:
+    comparison = ["E   AssertionError: assert left == right", *(f"E     + {number}" for number in range(50))]
+    assert excerpt([*comparison, "test.py:3: AssertionError", "E   KeyError: 'x'"]) == [*comparison[:3], "E   KeyError: 'x'"]
 
 
 def test_no_line_is_longer_than_a_terminal_bears() -> None:
