@@ -20,6 +20,8 @@ git init --quiet "$copy"
 # ansible-test starts its virtual environments with a get-pip.py that it downloads, unless one lies here already;
 # it hides the environment from pip, so pip's settings must be in a file
 cache=$HOME/.ansible/test/cache
+exec 8>.cache/ansible_test/pip.lock # of which several may begin at once
+flock 8
 if [[ ! -d "$cache/pip" ]]; then
     mkdir -p "$cache" "$HOME/.config/pip"
     printf '[global]\nquiet = 2\ncache-dir = %s\n' "$PIP_CACHE_DIR" >"$HOME/.config/pip/pip.conf"
@@ -28,6 +30,7 @@ fi
 for version in 24_2 25_2; do
     cp tests/tools/get_pip.py "$cache/get_pip_$version.py"
 done
+exec 8>&-
 
 cd "$copy"
 exec "$root/${CORE:+.cache/}${CORE:-.venv}/bin/ansible-test" "$@"

@@ -10,4 +10,5 @@ ansible --version | sed -n 1p
 for playbook in playbooks/*.yml; do
     ansible-playbook --syntax-check "$playbook" >/dev/null
 done
+scratch_in_memory
 pytest -q tests/unit

@@ -19,12 +19,19 @@ import typing as t
 SHOWN = 12
 SHOWN_OF_CASES = 60
 WIDTH = 200
+EXPLAINED = 3
 _TELLING = re.compile(
-    r"fatal: |^FAILED|ERROR|FATAL|CRITICAL|^E  |Error: |error: |: WARNING: "
-    r"|^\S+:\d+(:\d+)?:? "  # linters: path:line:column: what is wrong
+    r"^fatal: |^FAILED|ERROR|FATAL|CRITICAL|^E  |Error: |error: |: WARNING: "
+    r"|^\S+:\d+(:\d+)?: "  # linters: path:line:column: what is wrong
     r"|SC\d{4} \("
 )
-_FATAL = re.compile(r"fatal: \[(.+?)\].*? => (\{.*\})$")
+_HOLLOW = re.compile(  # that something failed, and no more
+    r"Ansible return code was|Executed: Failed|Molecule executed|Verifier tests failed|^FATAL: Command"
+    r"|^\[ERROR\]: Task failed: (Action|Module) failed|\(warning\)$"
+    r"|^\S+:\d+: \w+$"  # where pytest saw an exception
+)
+_RESULT = re.compile(r"fatal: \[(.+?)\].*? => (\{.*)")
+_LINK = ".ansible/collections/ansible_collections/lastgood/rollback/"  # by which mypy finds files a second time
 
 
 def excerpt(lines: t.Sequence[str]) -> list[str]:
@@ -32,21 +39,43 @@ def excerpt(lines: t.Sequence[str]) -> list[str]:
     whys = [number for number, line in enumerate(lines) if re.match("why .* failed:$", line)]
     if whys:
         return _ends([_cut(line) for line in lines[whys[0] :]], SHOWN_OF_CASES)
-    telling = _each_once([_in_short(line.rstrip()) for line in lines if _TELLING.search(line)])
-    return _ends([_cut(line) for line in telling or [line.rstrip() for line in lines if line.strip()][-SHOWN:]], SHOWN)
+    telling = [line for line in _heads(_with_results(lines)) if _TELLING.search(line) and not _HOLLOW.search(line)]
+    shown = _each_once(telling) or [line.rstrip() for line in lines if line.strip()][-SHOWN:]
+    return _ends([_cut(line) for line in shown], SHOWN)
 
 
-def _in_short(line: str) -> str:
-    """Of a task's result what failed, which may stand anywhere in a line of many thousand characters."""
-    if not (found := _FATAL.search(line)):
-        return line
+def _with_results(lines: t.Iterable[str]) -> t.Iterator[str]:
+    """Each line; the result of a task, which may be many lines or one of many thousand characters, as what failed in which task."""
+    task, rest = "", iter(lines)
+    for line in rest:
+        if found := re.match(r"TASK \[(.+)\]", line):
+            task = found.group(1)
+        if found := _RESULT.match(line):
+            text = found.group(2)
+            while text.startswith("{") and not text.endswith("}") and (more := next(rest, None)):
+                text += more
+            yield f"fatal: [{found.group(1)}] {task}: {_reason(text)}"
+        else:
+            yield line.rstrip().replace(_LINK, "")
+
+
+def _heads(lines: t.Iterable[str]) -> t.Iterator[str]:
+    """Each line, but of pytest's explanations, which quote all that was compared, only the beginning."""
+    explained = 0
+    for line in lines:
+        explained = explained + 1 if line.startswith("E  ") else 0
+        if explained <= EXPLAINED:
+            yield line
+
+
+def _reason(result: str) -> str:
     try:
-        result = json.loads(found.group(2))
+        read = json.loads(result)
     except ValueError:
-        return line
-    said = [str(result[key]) for key in ("assertion", "msg", "exception") if result.get(key)]
-    said += [line for line in str(result.get("stderr") or result.get("stdout") or "").splitlines() if line.strip()][-1:]
-    return f"fatal: [{found.group(1)}]: {'; '.join(' '.join(text.split()) for text in said)}" if said else line
+        return result
+    said = [str(read[key]) for key in ("assertion", "msg") if read.get(key)]
+    said += [line for line in str(read.get("stderr") or read.get("stdout") or "").splitlines() if line.strip()][-1:]
+    return "; ".join(" ".join(text.split()) for text in said) or result
 
 
 def _each_once(lines: t.Sequence[str]) -> list[str]:

@@ -11,5 +11,5 @@ ruff check --no-cache --quiet --output-format concise . || status=1
 ruff format --no-cache --check --quiet --output-format concise . || status=1
 shellcheck --external-sources "${scripts[@]}" || status=1
 antsibull-changelog lint || status=1
-ansible-lint --nocolor || status=1
+ansible-lint --nocolor --format pep8 || status=1
 exit $status

@@ -29,15 +29,25 @@ from ansible_collections.lastgood.rollback.tests.tools.excerpt import excerpt  #
 
 LOGS = ROOT / "build/logs"
 SKIPPED = 77
-STAGES = (  # of lanes that run side by side; molecule and faults measure time, so that nothing else runs with them
+STAGES = (  # how many at a time, and what, the longest first; molecule and faults measure time, so that nothing else runs with them
     (
-        ("lint", "types", "units", "compatibility oldest", "compatibility newest", "docs", "sanity", "sanity newest"),
-        ("integration application",),
-        ("integration databases",),
+        (os.cpu_count() or 1) + 1,
+        (
+            "integration application",
+            "integration mariadb",
+            "integration postgresql",
+            "units",
+            "sanity",
+            "compatibility oldest",
+            "compatibility newest",
+            "sanity newest",  # not beside the other sanity, which has the same copy
+            "lint",
+            "docs",
+            "types",
+        ),
     ),
-    (("molecule", "faults --core"),),
+    (1, ("molecule", "faults --core")),
 )
-
 LOOK_SECONDS = 0.5
 _ENDED = re.compile(
     r"===== (?P<scenario>.+ (?:passed|failed) after .+) ====="  # molecule.sh
@@ -72,12 +82,10 @@ class Suite:
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.printing = threading.Lock()
-        self.stopped = False
         self.running: set[int] = set()
 
     def stop(self) -> None:
-        """Have all parts end as with Ctrl-C, which lets them remove their hosts, and begin no other."""
-        self.stopped = True
+        """Have all parts end as with Ctrl-C, which lets them remove their hosts."""
         for process in list(self.running):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGINT)
@@ -114,9 +122,6 @@ class Suite:
                 for what in filter(None, map(progress, lines)):
                     self.say(f"{name}: {what}")
 
-    def lane(self, names: tuple[str, ...]) -> list[Part]:
-        return [self.run(name) for name in names if not self.stopped]
-
 
 def main() -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
@@ -126,12 +131,13 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in the background, and by all that is started from there
     suite = Suite()
     parts: list[Part] = []
-    for lanes in STAGES:
-        with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+    for at_a_time, names in STAGES:
+        with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
             try:
-                parts += [part for lane in pool.map(suite.lane, lanes) for part in lane]
+                parts += pool.map(suite.run, names)
             except KeyboardInterrupt:
                 suite.say("interrupted: what runs ends and removes its hosts")
+                pool.shutdown(wait=False, cancel_futures=True)
                 suite.stop()
                 raise
     requirements = subprocess.run([sys.executable, "tests/tools/coverage.py"], cwd=ROOT, check=False)

@@ -55,20 +55,33 @@ def test_output_without_a_telling_line_is_shown_from_its_end() -> None:
     assert excerpt([f"line {number}" for number in range(100)])[-1] == "line 99"
 
 
-def test_of_a_result_of_a_task_the_reason_is_shown_wherever_it_stands() -> None:
-    result = {"cmd": ["x" * 500], "msg": "non-zero return code", "rc": 1, "stderr": "Traceback\nRuntimeError: no host\n", "stdout": ""}
-    [line] = excerpt([f"fatal: [localhost]: FAILED! => {json.dumps(result)}"])
-    assert line == "fatal: [localhost]: non-zero return code; RuntimeError: no host"
+RESULT = {"cmd": ["x" * 500], "msg": "non-zero return code", "rc": 1, "stderr": "Traceback\nRuntimeError: no host\n", "stdout": ""}
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_of_a_result_of_a_task_the_reason_is_shown_wherever_it_stands(indent: int | None) -> None:
+    lines = f"TASK [shop : Fill it] ****\nfatal: [web]: FAILED! => {json.dumps(RESULT, indent=indent)}\n\nPLAY RECAP ***".splitlines()
+    assert excerpt(lines) == ["fatal: [web] shop : Fill it: non-zero return code; RuntimeError: no host"]
 
 
 def test_a_result_that_is_not_whole_is_shown_as_far_as_it_goes() -> None:
-    assert excerpt(['fatal: [web]: FAILED! => {"msg": "cut off']) == ['fatal: [web]: FAILED! => {"msg": "cut off']
+    assert excerpt(['fatal: [web]: FAILED! => {"msg": "cut off']) == ['fatal: [web] : {"msg": "cut off']
+
+
+def test_that_something_failed_is_no_reason() -> None:
+    lines = ["E   assert site == 200", "CRITICAL Ansible return code was 2, command was: x", "plugins/a.py:3: no-log: Password (warning)"]
+    assert excerpt(lines) == ["E   assert site == 200"]
 
 
 def test_of_many_lines_the_first_and_the_last_are_shown() -> None:
-    lines = excerpt([f"E   cause {number}" for number in range(50)])
-    assert (lines[0], lines[-1], len(lines)) == ("E   cause 0", "E   cause 49", SHOWN + 1)
+    lines = excerpt([f"FAILED test_{number}" for number in range(50)])
+    assert (lines[0], lines[-1], len(lines)) == ("FAILED test_0", "FAILED test_49", SHOWN + 1)
     assert f"{50 - SHOWN} lines" in lines[SHOWN // 2]
+
+
+def test_a_failed_comparison_does_not_hide_the_next() -> None:
+    comparison = ["E   AssertionError: assert left == right", *(f"E     + {number}" for number in range(50))]
+    assert excerpt([*comparison, "test.py:3: AssertionError", "E   KeyError: 'x'"]) == [*comparison[:3], "E   KeyError: 'x'"]
 
 
 def test_no_line_is_longer_than_a_terminal_bears() -> None:
