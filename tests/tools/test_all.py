@@ -147,7 +147,7 @@ def main() -> int:
             print(f"why {part.name} failed, all of it in {part.log.relative_to(ROOT)}:")
             print(*(f"    {line}" for line in excerpt(part.log.read_text(errors="replace").splitlines())), sep="\n", end="\n\n")
     for part in parts:
-        print(f"{part.name:22} {part.result:8} {part.seconds:5.0f} s  {part.remark}")
+        print(f"{part.name:24} {part.result:8} {part.seconds:5.0f} s  {part.remark}")
     count = {result: sum(part.result == result for part in parts) for result in ("passed", "failed", "skipped")}
     print(", ".join(f"{number} {result}" for result, number in count.items()))
     return 1 if count["failed"] or requirements.returncode else 0
