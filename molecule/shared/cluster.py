@@ -80,7 +80,7 @@ class Cluster:
         self.with_workers.type(START_WORKERS)
         self.without.type(NO_WORKERS)
 
-    def inventory(self, changes: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def inventory(self, act: Act) -> dict[str, t.Any]:
         """The profile of the inventory, less what each host does not have."""
         found: dict[str, t.Any] = {"chom": {"hosts": {}}}
         for machine in self.web:
@@ -92,10 +92,12 @@ class Cluster:
             for probe in profile["health"]["probes"]:
                 if probe["type"] == "units":
                     probe["units"] = NEEDED
+            if act.fails_on and machine.name.endswith(act.fails_on):
+                profile["health"]["deadline"] = 5
             if machine is self.without:
                 profile["services"].update(workers=[], schedulers=[])
                 profile["health"]["verify_probes"] = [probe for probe in profile["health"]["verify_probes"] if probe["type"] != "units"]
-            found["chom"]["hosts"][machine.name] = {**_variables(machine), "rollback_application": laid_over(profile, changes)}
+            found["chom"]["hosts"][machine.name] = {**_variables(machine), "rollback_application": laid_over(profile, act.profile)}
         return found
 
     def state(self) -> dict[str, t.Any]:
@@ -119,7 +121,7 @@ class Cluster:
             if line:
                 machine.type(line)
         before = self.state()
-        (self.folder / "inventory.yml").write_text(yaml.safe_dump(self.inventory(act.profile)))
+        (self.folder / "inventory.yml").write_text(yaml.safe_dump(self.inventory(act)))
         began = time.monotonic()
         with contextlib.ExitStack() as users:
             probers = {machine.name: users.enter_context(Prober(machine.site, pages=5, ready=1, signups=1)) for machine in self.web}
