@@ -24,9 +24,9 @@ in_lane() {
     mkdir -p "$HOME"
     forget
     molecule test --no-shared-state --no-report --scenario-name "$2" >"$log" 2>&1 || result=failed
-    echo "$2" >>"$logs/$result"
     exec 9>"$logs/shown"
     flock 9
+    echo "$2" >>"$logs/$result"
     echo "===== $2 $result after $((SECONDS - began)) s, $(($(ended passed | wc -l) + $(ended failed | wc -l))) of $SCENARIOS ====="
 }
 
@@ -55,8 +55,12 @@ trap remove_hosts EXIT
 rm -rf "$logs"
 mkdir -p "$logs"
 echo "all that a scenario says is in $logs/SCENARIO.log"
-# the one that takes by far the longest is not left to the end, when nothing runs beside it
-mapfile -t scenarios < <(echo three_hosts && find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -not -path '*/default/*' -not -path '*/three_hosts/*' -printf '%h\n' | sort | sed 's,.*/,,')
+# those that take by far the longest are not left to the end, when nothing runs beside the last one
+longest=(three_hosts releases_three_hosts)
+mapfile -t scenarios < <(
+    printf '%s\n' "${longest[@]}"
+    find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -printf '%h\n' | sed 's,.*/,,' | sort | grep -vxE "default|${longest[0]}|${longest[1]}"
+)
 export SCENARIOS=${#scenarios[@]}
 printf '%s\n' "${scenarios[@]}" |
     xargs --max-args=1 --max-procs=2 --process-slot-var=LANE "${BASH_SOURCE[0]}" --lane
