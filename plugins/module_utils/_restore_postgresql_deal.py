@@ -16,6 +16,7 @@ from ._errors import RollbackError
 if t.TYPE_CHECKING:
     from ._command import Takers
 
+_WHOLE = 1 << 22  # bytes of a table that one session loads before another one has a turn, so that small tables keep the order of their rows
 _TURN = 1 << 18
 _LONGEST_STATEMENT = 1 << 20
 _SETTING = re.compile(rb"SET \w+ = [^\\:;]*;|SELECT pg_catalog\.set_config\('search_path', '', false\);")
@@ -35,7 +36,7 @@ class Dealer:
         self._taking: set[int] = set()  # those who have been told that statement
         self._told: set[int] = set()  # those who know the settings
         self._taker = 0
-        self._turn = 0  # bytes that the taker may still get before another one's turn
+        self._turn = 0  # bytes that the taker may still get before another one has a turn
 
     def __call__(self, takers: Takers, chunk: bytes) -> None:
         if not chunk and (self._copy or self._held.startswith(b"COPY ")):
@@ -87,7 +88,7 @@ class Dealer:
     def _hand_on(self, takers: Takers, rows: memoryview, whole: bool) -> None:
         if self._turn <= 0:
             self._taker = takers.ready()
-            self._turn = _TURN
+            self._turn = _TURN if self._taking else _WHOLE
             if self._taker not in self._taking:
                 self._taking.add(self._taker)
                 takers.write(self._taker, (b"" if self._taker in self._told else self._settings) + self._copy)

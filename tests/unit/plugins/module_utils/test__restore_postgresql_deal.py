@@ -74,6 +74,7 @@ def dealt(tables: t.Mapping[str, t.Sequence[str]], size: int) -> list[dict[str, 
 @pytest.mark.parametrize("turn", [1, 100, 1 << 18])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 4096, 1 << 20])
 def test_each_row_reaches_one_session_under_the_statement_of_its_table(monkeypatch: pytest.MonkeyPatch, size: int, turn: int) -> None:
+    monkeypatch.setattr(_restore_postgresql_deal, "_WHOLE", turn)
     monkeypatch.setattr(_restore_postgresql_deal, "_TURN", turn)
     found = dealt(TABLES, size)
     for statement, rows in TABLES.items():
@@ -82,12 +83,13 @@ def test_each_row_reaches_one_session_under_the_statement_of_its_table(monkeypat
 
 
 def test_a_large_table_keeps_all_sessions_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_restore_postgresql_deal, "_WHOLE", 1000)
     monkeypatch.setattr(_restore_postgresql_deal, "_TURN", 1000)
     counts = [len(each[USERS]) for each in dealt({USERS: TABLES[USERS]}, 512)]
     assert min(counts) > 100
 
 
-def test_rows_stay_in_their_order_within_a_session() -> None:
+def test_a_small_table_stays_with_one_session_in_its_order() -> None:
     (rows,) = [each[USERS] for each in dealt({USERS: TABLES[USERS]}, 512) if each]
     assert rows == TABLES[USERS]
 
