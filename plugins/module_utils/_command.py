@@ -215,6 +215,92 @@ class Runner:
             for stage in started:
                 stage.stop()
 
+    def deal(
+        self,
+        stages: t.Sequence[t.Sequence[str]],
+        takers: t.Sequence[t.Sequence[str]],
+        dealer: t.Callable[[Takers, bytes], None],
+        *,
+        output: int,
+        timeout: float,
+    ) -> None:
+        """Connect the stages' standard streams and let dealer hand what the last one writes to several programs, the takers.
+
+        dealer hears each chunk, and at the end an empty one. Every program must end with status 0; when one fails, or time runs out, all are
+        stopped, and so is everything when dealer raises.
+        """
+        deadline = time.monotonic() + timeout
+        started: list[_Stage] = []
+        before: t.Any = NOTHING
+        with contextlib.ExitStack() as ending:
+            for argv in stages:
+                stage = _Stage(tuple(argv), self.path(argv[0]), before, subprocess.PIPE, None)
+                ending.callback(stage.stop)
+                started.append(stage)
+                before = stage.process.stdout
+            taking = []
+            for argv in takers:
+                stage = _Stage(tuple(argv), self.path(argv[0]), subprocess.PIPE, output, None)
+                ending.callback(stage.stop)
+                taking.append(stage)
+            sinks = Takers(taking, deadline)
+            ending.callback(sinks.close)  # called first: another user's program, which cannot be killed, ends when nothing more comes
+            source = t.cast("t.IO[bytes]", before)
+            hear = _metered(lambda chunk: dealer(sinks, chunk), self.meter) if self.meter else lambda chunk: dealer(sinks, chunk)
+            dealt = False
+            with contextlib.suppress(BrokenPipeError):  # the program that stopped reading is asked for its reason afterwards
+                while chunk := _next_chunk(started[-1], source.fileno(), deadline, None):
+                    hear(chunk)
+                _wait_for_all(started, deadline, satisfied=True)  # a source that failed is the reason, not what the takers make of it
+                dealer(sinks, b"")
+                dealt = True
+            source.close()
+            sinks.close()
+            _wait_for_all([*started, *taking], deadline, satisfied=dealt)
+
+
+class Takers:
+    """Programs that read what is handed to them, each as fast as it can."""
+
+    def __init__(self, stages: t.Sequence[_Stage], deadline: float) -> None:
+        self._stages = stages
+        self._deadline = deadline
+        self._last = 0
+        for stage in stages:
+            os.set_blocking(self._sink(stage), False)
+
+    def ready(self) -> int:
+        """The number of one that can take something now; waits for it. They take turns when several can."""
+        sinks = [self._sink(stage) for stage in self._stages]
+        able = self._able(sinks)
+        count = len(sinks)
+        turns = ((self._last + turn) % count for turn in range(1, count + 1))
+        self._last = next(number for number in turns if sinks[number] in able)
+        return self._last
+
+    def write(self, number: int, chunk: bytes | memoryview) -> None:
+        sink = self._sink(self._stages[number])
+        rest = memoryview(chunk)
+        while rest:
+            try:
+                rest = rest[os.write(sink, rest) :]
+            except BlockingIOError:
+                self._able([sink])
+
+    def close(self) -> None:
+        for stage in self._stages:
+            t.cast("t.IO[bytes]", stage.process.stdin).close()
+
+    def _able(self, sinks: t.Sequence[int]) -> t.Sequence[int]:
+        able = select.select([], sinks, [], max(0.0, self._deadline - time.monotonic()))[1]
+        if not able:
+            raise _failure(Completed(self._stages[0].argv, _TIMED_OUT, "", ""), -1)
+        return able
+
+    @staticmethod
+    def _sink(stage: _Stage) -> int:
+        return t.cast("t.IO[bytes]", stage.process.stdin).fileno()
+
 
 class Conversation:
     """A program that answers what it is told, with one line or with lines up to a known one; it ends with the block."""

@@ -52,6 +52,7 @@ class Server(Scripted):
     logins: list[str] = field(default_factory=list)
     contents: str = CONTENTS
     lists: list[str] = field(default_factory=list)
+    sessions: int = 0  # that rows were dealt to
 
     def __post_init__(self) -> None:
         self.on("cat -- *.env", ENVIRONMENT)
@@ -80,7 +81,7 @@ class Server(Scripted):
         self, stages: t.Sequence[t.Sequence[str]], *, output: int, watch=None, watched=0, source=None, timeout=None, satisfied=False
     ) -> None:
         self.pipelines.append([list(stage) for stage in stages])
-        self.lists += [pathlib.Path(word[11:]).read_text() for word in stages[-1] if word.startswith("--use-list=")]
+        self.lists += [pathlib.Path(word[11:]).read_text() for stage in stages for word in stage if word.startswith("--use-list=")]
         for stage in stages:
             for word in stage:
                 if "passfile=" in word:
@@ -92,6 +93,12 @@ class Server(Scripted):
         for program, done in self.failures.items():
             if any(program in " ".join(stage[:3]) for stage in stages) and ("--list" in program or "--list" not in stages[-1]):
                 raise _command._failure(done, None)
+
+    def deal(
+        self, stages: t.Sequence[t.Sequence[str]], takers: t.Sequence[t.Sequence[str]], dealer: t.Any, *, output: int, timeout: float
+    ) -> None:
+        self.sessions = len(takers)
+        self.pipeline([*stages, takers[0]], output=output)
 
 
 @dataclass
