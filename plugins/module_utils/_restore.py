@@ -36,6 +36,7 @@ RETURNING = "returning"
 RETURNED = "returned"
 RELEASED = "released"
 
+_MOST_LEFT = 6  # side databases that a server could not remove
 _FALSE = {"", "0", "f", "false", "null", "none"}
 
 
@@ -121,9 +122,19 @@ class Restore:
     def side(self) -> str:
         """The side database's name: the one in use, else the one that it will have."""
         known = self.record.facts.get("side") if self.stage not in (None, RELEASED) else None
-        left = self.record.facts.get("left", [])
-        names = (beside(self.wanted.live, f"__side{suffix}", self.engine.longest_name) for suffix in ("", "_2", "_3", "_4", "_5", "_6"))
-        return known or next((name for name in names if name not in left), "") or self._refuse_more(left)
+        return known or next(self._names())
+
+    def _names(self) -> t.Iterator[str]:
+        """The names that a new side database may have.
+
+        What an interrupted attempt started may live on for a moment; it logs in to the database of its own attempt, or to none.
+        """
+        left, interrupted = self.record.facts.get("left", []), self.record.facts.get("interrupted", [])
+        for number in range(1, _MOST_LEFT + len(interrupted) + 1):
+            name = beside(self.wanted.live, f"__side_{number}" if number > 1 else "__side", self.engine.longest_name)
+            if name not in left and name not in interrupted:
+                yield name
+        self._refuse_more(left)
 
     def _refuse_more(self, left: list[str]) -> t.NoReturn:
         raise RollbackError(
@@ -230,14 +241,15 @@ class Restore:
 
     def _load(self, checking: float) -> None:
         """Fill the side database and prove it."""
-        left = self._left_behind()
+        left, interrupted = self._left_behind(), self._interrupted()
         self.record.forget()
-        self.record.facts["left"] = left
+        self.record.facts.update(left=left, interrupted=interrupted)
+        side = next(name for name in self._names() if not self.engine.exists(name))  # another name than before may be somebody else's
         self.record.write(
             stage=LOADING,
             engine=self.engine.engine,
             database=self.wanted.live,
-            side=self.side,
+            side=side,
             tables=list(self.wanted.tables),
             backup={name: self.backup[name] for name in ("id", "sha256", "manifest", "started")},
         )
@@ -248,26 +260,42 @@ class Restore:
                 self.engine.load(self.backup, self.side, keys=self.wanted.keys, jobs=jobs, timeout=self.wanted.timeout)
         except RollbackError as error:
             self._clear_away()
+            self._end()
             error.state = UNTOUCHED
             raise
         loaded = time.monotonic()
         try:
             proof = self._prove()
         except RollbackError as error:
+            self._end()
             error.state = f"{UNTOUCHED} What was loaded is in {self.side}; the next attempt replaces it."
             raise
         seconds = {"checking": checking, "loading": loaded - began, "proving": time.monotonic() - loaded}
         proof["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
         self.record.write(stage=PROVEN, proof=proof)
 
+    def _end(self) -> None:
+        """Note that nothing of this attempt is at work any more; without that note the next one only takes another name."""
+        with contextlib.suppress(OSError, RollbackError):
+            self.record.write(ended=True)
+
+    def _interrupted(self) -> list[str]:
+        """The side databases of attempts that did not live to see their end, since the last one that did."""
+        known = self.record.facts
+        if self.stage != LOADING or known.get("ended"):
+            return []
+        return [*known.get("interrupted", []), self.side]
+
     def _left_behind(self) -> list[str]:
-        """Remove the side database of an earlier attempt; a server that was killed meanwhile may be unable to, then it stays and is remembered."""
+        """Remove the side databases of earlier attempts; a server that was killed meanwhile may be unable to, then they stay and are remembered."""
         left = list(self.record.facts.get("left", []))
-        if self.stage in (LOADING, PROVEN) and self.engine.exists(self.side):
-            try:
-                self.engine.drop(self.side)
-            except RollbackError:
-                left.append(self.side)
+        mine = [*self.record.facts.get("interrupted", []), self.side] if self.stage in (LOADING, PROVEN) else []
+        for name in mine:
+            if name not in left and self.engine.exists(name):
+                try:
+                    self.engine.drop(name)
+                except RollbackError:
+                    left.append(name)
         return left
 
     def _clear_away(self) -> None:
@@ -376,7 +404,9 @@ class Restore:
             return False
         if self.stage in (SWAPPING, RETURNING):
             self._refuse_unless_free(same=True)
-        leftovers = [name for name in (self.record.facts.get("kept"), self.record.facts.get("side")) if name and self.engine.exists(name)]
+        known = self.record.facts
+        mine = [known.get("kept"), known.get("side"), *(name for name in known.get("interrupted", []) if name not in known.get("left", []))]
+        leftovers = [name for name in mine if name and self.engine.exists(name)]
         if not self.check_mode:
             for name in leftovers:
                 self.engine.drop(name)

@@ -287,7 +287,36 @@ def test_an_interrupted_load_is_begun_again(bench: Bench) -> None:
     assert bench.engine.databases["shop__side"] == "half"
     bench.engine.fails.clear()
     assert bench.reach("beside")
-    assert bench.engine.databases["shop__side"] == "new from one"
+    assert bench.engine.databases == {"shop": "old", "shop__side_2": "new from one"}
+
+
+def test_an_attempt_after_interrupted_ones_has_a_name_that_none_of_them_had(bench: Bench) -> None:
+    bench.engine.fails = {"load": Killed()}
+    for number in range(1, 10):
+        with pytest.raises(Killed):
+            bench.reach("beside")
+        assert sorted(bench.engine.databases) == ["shop", f"shop__side_{number}" if number > 1 else "shop__side"]
+    bench.engine.fails.clear()
+    bench.engine.databases["shop__side_10"] = "somebody's"
+    bench.engine.databases["shop__side_4"] = "made by what outlived the fourth attempt"
+    assert bench.reach("beside")
+    assert bench.engine.databases == {"shop": "old", "shop__side_10": "somebody's", "shop__side_11": "new from one"}
+    bench.engine.databases["shop__side_5"] = "made even later"
+    assert bench.reach("released")
+    assert bench.engine.databases == {"shop": "old", "shop__side_10": "somebody's"}
+
+
+def test_an_attempt_that_came_to_its_end_leaves_its_name_to_the_next(bench: Bench) -> None:
+    bench.engine.fails = {"load": RollbackError("boom")}
+    with pytest.raises(RollbackError, match="boom"):
+        bench.reach("beside")
+    bench.engine.fails.clear()
+    bench.engine.found["views"] = 7
+    with pytest.raises(RollbackError, match="7 views"):
+        bench.reach("beside")
+    bench.engine.found["views"] = 1
+    assert bench.reach("beside")
+    assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}
 
 
 def test_what_a_killed_server_cannot_remove_is_passed_by(bench: Bench) -> None:
