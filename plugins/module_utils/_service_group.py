@@ -276,7 +276,7 @@ class Group:
         request: Request,
         restless: t.Sequence[str],
     ) -> None:
-        bad = [name for name, unit in now.items() if not unit.good or name in restless]
+        bad = [name for name, unit in now.items() if not unit.good] or list(restless)
         bad += [name for name, action in outcome.actions.items() if name not in bad and now[name].since <= outcome.before[name].since]
         if not bad:
             return

@@ -321,6 +321,21 @@ def test_unit_that_starts_over_and_over_does_not_count_as_running(run_module, ma
     assert f"Not running as they should: {WORKERS[0]} is active (running), but not for long" in result["msg"]
 
 
+def test_units_that_only_just_run_are_not_blamed_for_one_that_failed(run_module, machine) -> None:
+    for name in WORKERS:
+        machine.units[name].active = "inactive"
+
+    def die(_shows: int) -> None:
+        unit = machine.units[WORKERS[1]]
+        if unit.executed > 1:
+            unit.active, unit.sub, unit.result = "failed", "failed", "exit-code"
+
+    machine.on_show = die
+    result = run_module("service_group", start(names=WORKERS, settle=4, timeout=5))
+    assert result["msg"].startswith(f"Not running as they should: {WORKERS[1]} is failed (failed, exit-code)")
+    assert (result["system_state"], result["next_command"]) == ("2 of 3 units run.", f"systemctl status {WORKERS[1]}")
+
+
 @pytest.mark.parametrize("may_reset", [True, False])
 def test_unit_that_systemd_gave_up_on_is_started(run_module, machine, may_reset) -> None:
     unit = machine.units[WORKERS[0]]
