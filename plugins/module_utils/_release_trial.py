@@ -92,7 +92,7 @@ class _InTurn:
             if answers and "status" not in answers[-1].values:
                 answers.append(_NOT_ASKED)
             else:
-                answers.append(self._ask(probe, left.remaining) if left.remaining else _TOO_LATE)
+                answers.append(self._ask(probe, left.remaining) if left.remaining or not answers else _TOO_LATE)
         return answers
 
     def _ask(self, probe: Probe, seconds: float) -> Answer:

@@ -38,7 +38,7 @@ Trial = t.Callable[..., dict[str, t.Any]]
 @pytest.fixture
 def trial(release: pathlib.Path, fpm: FakeFpm, local: Local, run_module: t.Any) -> Trial:
     def call(*probes: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
-        given = {"path": str(release), "address": fpm.address, "base_url": "http://shop.test", "interval": 0.01, "deadline": 0.05}
+        given = {"path": str(release), "address": fpm.address, "base_url": "http://shop.test", "interval": 0.01, "deadline": 3}
         return t.cast("dict[str, t.Any]", run_module("release_trial", {**given, "probes": [*probes, VERSION], **options}))
 
     return call
@@ -122,7 +122,7 @@ def test_a_probe_that_is_not_required_refuses_nothing(trial: Trial, fpm: FakeFpm
 
 def test_a_php_fpm_that_says_nothing_is_asked_once_in_a_round(trial: Trial, fpm: FakeFpm) -> None:
     fpm.answering = lambda _asked: b""
-    result = trial(page(), page("/health"))
+    result = trial(page(), page("/health"), deadline=0.1)
     assert result["failed"]
     assert "could not be asked (/: PHP-FPM ended the connection without an answer; /health: not asked, since" in result["msg"]
     assert not result["answered"]
@@ -131,7 +131,7 @@ def test_a_php_fpm_that_says_nothing_is_asked_once_in_a_round(trial: Trial, fpm:
 
 def test_that_it_says_nothing_can_be_accepted_and_is_said(trial: Trial, fpm: FakeFpm) -> None:
     fpm.answering = lambda _asked: b""
-    result = trial(page(), unanswered="accepted")
+    result = trial(page(), unanswered="accepted", deadline=0.1)
     assert not result.get("failed"), result
     assert not result["answered"]
     assert "It is asked when users have got it." in str(result["warnings"])
@@ -142,7 +142,7 @@ def test_an_answer_that_is_missing_is_not_held_against_a_release_that_else_answe
     trial: Trial, fpm: FakeFpm, status: int, failed: bool
 ) -> None:
     fpm.answering = lambda asked: b"" if asked["REQUEST_URI"] == "/version" else Reply(status=status)
-    assert trial(page(), unanswered="accepted").get("failed", False) == failed
+    assert trial(page(), unanswered="accepted", deadline=1).get("failed", False) == failed
 
 
 def test_nothing_to_ask_is_no_proof(trial: Trial, fpm: FakeFpm, run_module: t.Any, release: pathlib.Path) -> None:
