@@ -152,6 +152,9 @@ class PostgresqlEngine:
         present = self._databases()
         if _swapped(present, live, incoming, outgoing):
             return
+        if live not in present and incoming in present and outgoing not in present:
+            self._administer(f"CREATE DATABASE {quoted_name(live)} TEMPLATE template0")  # what is gone is replaced by way of an empty one
+            present.add(live)
         if not {live, incoming} <= present or outgoing in present:
             raise RollbackError(f"{incoming} cannot take the place of {live}: of these and {outgoing}, the server has {sorted(present)}.")
         try:

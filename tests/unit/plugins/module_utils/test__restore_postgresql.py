@@ -236,6 +236,13 @@ def test_a_swap_whose_answer_was_lost_counts_when_it_happened(engine: Postgresql
     engine.swap("shop", "shop__side", "shop__kept")
 
 
+def test_what_is_gone_is_replaced_by_way_of_an_empty_database(engine: PostgresqlEngine, server: Server) -> None:
+    server.databases = ["postgres", "shop__side"]
+    engine.swap("shop", "shop__side", "shop__kept")
+    assert server.said[1] == 'CREATE DATABASE "shop" TEMPLATE template0'
+    assert 'ALTER DATABASE "shop__side" RENAME TO "shop";' in server.said[2]
+
+
 def test_databases_that_are_not_there_cannot_change_places(engine: PostgresqlEngine) -> None:
     with pytest.raises(RollbackError, match="cannot take the place of shop"):
         engine.swap("shop", "shop__side", "shop__kept")
