@@ -102,7 +102,7 @@ def test_loading_creates_fills_and_only_then_configures(engine: PostgresqlEngine
         assert any("dbname='shop__side'" in word and "synchronous_commit=off" in word for word in command)
     assert "--jobs=3" in after[0]
     assert server.said[1].startswith('CREATE DATABASE "shop__side" ')
-    assert server.said[2].startswith("ANALYZE;\nREVOKE ALL")
+    assert server.said[2].startswith("REVOKE ALL")
 
 
 def test_rows_are_dealt_to_sessions_and_the_rest_needs_only_the_beginning_of_the_archive(engine: PostgresqlEngine, server: Server) -> None:
@@ -179,6 +179,20 @@ def test_the_census_has_the_keys_of_the_manifest(engine: PostgresqlEngine) -> No
     assert found["tables"] == {"users": 2, "migrations": 1, 'audit."a.b"': 0}
     assert found["views"] == 2
     assert found["properties"]["owner"] == "shop"
+
+
+def test_statistics_are_made_while_rows_are_counted(engine: PostgresqlEngine, server: Server) -> None:
+    engine.census("shop__side")
+    assert "SET statement_timeout = 0;\nANALYZE" in server.said
+    assert server.begun.index("SET statement_timeout = 0;\nANALYZE") < next(
+        place for place, sql in enumerate(server.begun) if "COUNT(*) FROM ONLY" in sql
+    )
+
+
+def test_statistics_that_cannot_be_made_fail_the_proof(engine: PostgresqlEngine, server: Server) -> None:
+    server.complaint, server.complains_of = "psql:<stdin>:2: ERROR:  could not read block 7", "ANALYZE"
+    with pytest.raises(RollbackError, match="could not read block 7"):
+        engine.census("shop__side")
 
 
 def test_only_what_was_valid_before_must_be_valid(engine: PostgresqlEngine) -> None:
