@@ -78,5 +78,6 @@ ACTS: dict[str, tuple[Act, ...]] = {
         Act("verified", "restore_point", {"state": "verified"}),
         Act("gone_asked", "full_system_rollback", ALL, {"db1": LOSE_DATA, "web2": BREAK_SHARED}),
         Act("gone_restored", "full_system_rollback", ALL, approved_in="gone_asked"),
+        Act("not_gone_again", "undo"),
     ),
 }

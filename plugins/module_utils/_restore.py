@@ -352,6 +352,8 @@ class Restore:
     def _swap(self) -> bool:
         known = self.record.facts
         if not self.check_mode:
+            if self.stage != SWAPPING:
+                self.record.write(gone=not self.engine.exists(self.wanted.live))
             self._exchange(SWAPPING, known["side"], known["kept"])
             self.record.write(stage=SWAPPED, swapped=utc())
         return True
@@ -362,6 +364,12 @@ class Restore:
         lost = self.stage == SWAPPED and not self.engine.exists(self.record.facts["kept"])
         if lost or self.stage not in (SWAPPED, SWAPPING, RETURNING):
             raise RollbackError(f"There is no replaced database of {self.wanted.live} to return to.", state=UNTOUCHED)
+        if self.record.facts.get("gone") and self.stage != RETURNING:
+            raise RollbackError(
+                f"There was no database {self.wanted.live} when it was restored: nothing is left to return to.",
+                state=UNTOUCHED,
+                next_command="ansible-playbook playbooks/status.yml   # see how it is now",
+            )
         if not self.check_mode:
             if self.stage == SWAPPING:
                 self._swap()

@@ -134,6 +134,16 @@ def test_the_whole_system_goes_back_where_the_live_database_is_gone() -> None:
 
 
 @requirement("G-13")
+def test_there_is_no_way_back_to_a_database_that_was_gone() -> None:
+    found = act("not_gone_again")
+    assert found.rc == 2, found.output
+    assert found.hosts_untouched
+    assert found.data("sites") == (20000, 20000)
+    assert "going back would leave the application without data" in found.words
+    assert "playbooks/standard_rollback.yml -e target=v1.2.4 -e migrations=keep" in found.words
+
+
+@requirement("G-13")
 @pytest.mark.parametrize("name", ENDED)
 def test_workers_run_in_the_release_that_is_served_and_only_where_they_ran(name: str) -> None:
     found = act(name)

@@ -80,7 +80,7 @@ class Fake:
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
         self._do("swap")
         if incoming in self.databases:
-            self.databases[outgoing] = self.databases[live]
+            self.databases[outgoing] = self.databases.get(live, "nothing")
             self.databases[live] = self.databases.pop(incoming)
         self._do("swapped")
 
@@ -317,6 +317,19 @@ def test_an_attempt_that_came_to_its_end_leaves_its_name_to_the_next(bench: Benc
     bench.engine.found["views"] = 1
     assert bench.reach("beside")
     assert bench.engine.databases == {"shop": "old", "shop__side": "new from one"}
+
+
+def test_what_was_gone_is_restored_and_not_returned_to(bench: Bench) -> None:
+    bench.engine.databases.clear()
+    bench.engine.fails = {"swapped": Killed()}
+    assert bench.reach("beside")
+    with pytest.raises(Killed):
+        bench.reach("swapped")
+    bench.engine.fails.clear()
+    assert bench.reach("swapped")
+    with pytest.raises(RollbackError, match="no database shop when it was restored: nothing is left to return to"):
+        bench.reach("returned")
+    assert bench.engine.databases["shop"] == "new from one"
 
 
 def test_what_a_killed_server_cannot_remove_is_passed_by(bench: Bench) -> None:

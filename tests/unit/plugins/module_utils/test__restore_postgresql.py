@@ -102,7 +102,7 @@ def test_loading_creates_fills_and_only_then_configures(engine: PostgresqlEngine
         assert any("dbname='shop__side'" in word and "synchronous_commit=off" in word for word in command)
     assert "--jobs=3" in after[0]
     assert server.said[1].startswith('CREATE DATABASE "shop__side" ')
-    assert server.said[2].startswith("ANALYZE;\nREVOKE ALL")
+    assert server.said[2].startswith("REVOKE ALL")
 
 
 def test_rows_are_dealt_to_sessions_and_the_rest_needs_only_the_beginning_of_the_archive(engine: PostgresqlEngine, server: Server) -> None:
@@ -181,6 +181,20 @@ def test_the_census_has_the_keys_of_the_manifest(engine: PostgresqlEngine) -> No
     assert found["properties"]["owner"] == "shop"
 
 
+def test_statistics_are_made_while_rows_are_counted(engine: PostgresqlEngine, server: Server) -> None:
+    engine.census("shop__side")
+    assert "SET statement_timeout = 0;\nANALYZE" in server.said
+    assert server.begun.index("SET statement_timeout = 0;\nANALYZE") < next(
+        place for place, sql in enumerate(server.begun) if "COUNT(*) FROM ONLY" in sql
+    )
+
+
+def test_statistics_that_cannot_be_made_fail_the_proof(engine: PostgresqlEngine, server: Server) -> None:
+    server.complaint, server.complains_of = "psql:<stdin>:2: ERROR:  could not read block 7", "ANALYZE"
+    with pytest.raises(RollbackError, match="could not read block 7"):
+        engine.census("shop__side")
+
+
 def test_only_what_was_valid_before_must_be_valid(engine: PostgresqlEngine) -> None:
     assert engine.violations("shop__side") == ["old on users does not hold"]
     engine.load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
@@ -234,6 +248,13 @@ def test_a_swap_whose_answer_was_lost_counts_when_it_happened(engine: Postgresql
 
     server.answer = lose  # type: ignore[method-assign]
     engine.swap("shop", "shop__side", "shop__kept")
+
+
+def test_what_is_gone_is_replaced_by_way_of_an_empty_database(engine: PostgresqlEngine, server: Server) -> None:
+    server.databases = ["postgres", "shop__side"]
+    engine.swap("shop", "shop__side", "shop__kept")
+    assert server.said[1] == 'CREATE DATABASE "shop" TEMPLATE template0'
+    assert 'ALTER DATABASE "shop__side" RENAME TO "shop";' in server.said[2]
 
 
 def test_databases_that_are_not_there_cannot_change_places(engine: PostgresqlEngine) -> None:
