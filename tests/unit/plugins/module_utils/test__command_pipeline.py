@@ -155,9 +155,11 @@ def test_what_is_dealt_reaches_one_of_the_takers(runner: Runner, tmp_path: pathl
 
 
 def test_a_taker_that_is_slow_gets_less(runner: Runner, tmp_path: pathlib.Path) -> None:
-    slow = ["sh", "-c", f"sleep 1; cat >{tmp_path / 'slow'}"]
-    deal(runner, [["seq", "2000000"]], [slow, writer(tmp_path / "fast")])
-    assert (tmp_path / "slow").stat().st_size < (tmp_path / "fast").stat().st_size
+    fast = tmp_path / "fast"
+    fast.touch()
+    waits = f"until [ $(stat --format %s {fast}) -gt 8000000 ]; do sleep 0.01; done"  # for more than half
+    deal(runner, [["seq", "2000000"]], [["sh", "-c", f"{waits}; cat >{tmp_path / 'slow'}"], writer(fast)])
+    assert (tmp_path / "slow").stat().st_size < fast.stat().st_size
 
 
 @pytest.mark.requirement("D-009")
