@@ -154,14 +154,6 @@ def test_what_is_dealt_reaches_one_of_the_takers(runner: Runner, tmp_path: pathl
     assert all(parts)
 
 
-def test_a_taker_that_is_slow_gets_less(runner: Runner, tmp_path: pathlib.Path) -> None:
-    fast = tmp_path / "fast"
-    fast.touch()
-    waits = f"until [ $(stat --format %s {fast}) -gt 8000000 ]; do sleep 0.01; done"  # for more than half
-    deal(runner, [["seq", "2000000"]], [["sh", "-c", f"{waits}; cat >{tmp_path / 'slow'}"], writer(fast)])
-    assert (tmp_path / "slow").stat().st_size < fast.stat().st_size
-
-
 @pytest.mark.requirement("D-009")
 @pytest.mark.parametrize(
     ("stages", "takers"),
