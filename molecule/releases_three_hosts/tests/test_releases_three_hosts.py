@@ -140,7 +140,7 @@ def test_there_is_no_way_back_to_a_database_that_was_gone() -> None:
     assert found.hosts_untouched
     assert found.data("sites") == (20000, 20000)
     assert "going back would leave the application without data" in found.words
-    assert "playbooks/standard_rollback.yml -e target=v1.2.4 -e migrations=keep" in found.words
+    assert "playbooks/standard_rollback.yml -e target=v1.2.3 -e migrations=keep" in found.words
 
 
 @requirement("G-13")
