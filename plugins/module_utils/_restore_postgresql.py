@@ -25,7 +25,6 @@ if t.TYPE_CHECKING:
 
 _SLOW = 3600
 _WRITABLE = "SET default_transaction_read_only = off;\n"  # where the database's own setting says otherwise
-_UNHURRIED = "SET statement_timeout = 0"  # where the database's own setting is meant for its application
 _READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n"
 _COUNTERS = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), COALESCE(last_value, 0) FROM pg_sequences
@@ -114,22 +113,20 @@ class PostgresqlEngine:
             self._administer(_postgresql_survey.creation(side, about, server.number))
             loader.run(contents, jobs)
         # only now, since settings such as a read-only default are not meant for the loading
-        if properties := _postgresql_survey.properties(side, about):
-            self._ask(side, "".join(f"{statement};\n" for statement in properties), timeout=_SLOW)
+        properties = _postgresql_survey.properties(side, about)
+        self._ask(side, "ANALYZE;\n" + "".join(f"{statement};\n" for statement in properties), timeout=_SLOW)
 
     def census(self, database: str) -> dict[str, t.Any]:
-        """What a database holds, with the keys of the manifest; the statistics for the server's planner are made meanwhile."""
-        with self._session(database) as analysing, self._session(database) as session:
-            analysing.say(f"{_UNHURRIED};\nANALYZE")
-            session.query(f"{_UNHURRIED};\nSET row_security = off")
+        """What a database holds, with the keys of the manifest."""
+        with _database_postgresql.session(self.runner, self.credentials.with_database(database), _SLOW) as session:
+            session.query("SET row_security = off")
             found = _postgresql_survey.survey(session.query)
             rows = found.counted(session.query(found.counting())) if found.tables else {}
-            analysing.hear()
         return {"tables": rows, **found.objects, "properties": found.database}
 
     def violations(self, database: str) -> list[str]:
         """Constraints that were not proven and indexes that cannot be used, unless they were so before."""
-        with self._session(database) as session:
+        with _database_postgresql.session(self.runner, self.credentials.with_database(database), _SLOW) as session:
             found = _postgresql_survey.survey(session.query)
         return [f"{name} does not hold" for name in found.not_valid if name not in self._not_valid]
 
@@ -187,9 +184,6 @@ class PostgresqlEngine:
 
     def _databases(self) -> set[str]:
         return {name for (name,) in self._administer("SELECT datname FROM pg_database")}
-
-    def _session(self, database: str) -> contextlib.AbstractContextManager[_database_postgresql.Session]:
-        return _database_postgresql.session(self.runner, self.credentials.with_database(database), _SLOW)
 
     def _administer(self, sql: str) -> list[list[str]]:
         return self._ask(MAINTENANCE_DATABASE, sql, timeout=_SLOW)

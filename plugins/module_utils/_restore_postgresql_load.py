@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE to lastgood.rollback: may change without notice.
-# An archive goes into an empty database as it is read, without being laid on the disk. One program reads it, and its rows are dealt to several
-# sessions. Indexes and constraints come after the rows; what says how they are made stands at the archive's beginning.
+# An archive goes into an empty database as it is read, without being laid on the disk. Several programs read it at the same time and take
+# different tables from it. Indexes and constraints come after the rows; what says how they are made stands at the archive's beginning.
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import _database_postgresql
 from ._command import NOTHING, limited
 from ._errors import CommandError, RollbackError
 from ._packing import of_packing, unpacking
-from ._restore_postgresql_deal import Dealer
+from ._postgresql_survey import table_name
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -31,8 +31,7 @@ if t.TYPE_CHECKING:
 
 _ASIDE = "/var/tmp"
 _MEMORY = 128 << 10  # in kB, for each index that is made; a server that gives more keeps to that
-_ENTRY = re.compile(r"\d+; \d+ \d+ (TABLE DATA )?.*")
-_LARGE_OBJECTS = re.compile(r"\d+; \d+ \d+ BLOBS ")
+_ENTRY = re.compile(r"(\d+); \d+ \d+ (TABLE DATA )?(.*)")
 _HEADING = ";"
 _NOT_READABLE = re.compile(
     r"pg_restore: error: (?:could not (?:read from input|find block)|unexpected|corrupt|did not find|input file)[^\n]*"
@@ -73,10 +72,10 @@ class Loader:
     def run(self, contents: t.Sequence[str], jobs: int) -> None:
         """Definitions, then rows, then what is faster and safer to make once the rows are there."""
         self._fill(["--section=pre-data", "/dev/stdin"], source=self._head)
-        tables, others = _parted(contents)
-        with ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(self._tables, tables, jobs), pool.submit(self._others, others)]:
-                done.result()
+        lists = shares(contents, self.backup.get("tables") or {}, jobs)
+        with ThreadPoolExecutor(len(lists)) as pool:
+            for _done in pool.map(self._rows, lists):
+                pass
         self._fill(["--section=post-data", f"--jobs={jobs}", "/dev/stdin"], source=self._head)
 
     @property
@@ -86,28 +85,16 @@ class Loader:
     def _keep(self, chunk: bytes) -> None:
         os.write(self._head, chunk)
 
-    def _tables(self, entries: t.Sequence[str], jobs: int) -> None:
-        """Deal the rows of all tables to as many sessions."""
-        if not entries:
-            return
-        with self._login() as words, _nowhere() as nowhere, _chosen(entries) as chosen:
-            read = [self.runner.path("pg_restore"), "--format=custom", "--section=data", f"--use-list={chosen}", "--file=-"]
-            command = [self.runner.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={words}"]
-            take = limited(command, self.credentials.system_user, self._left, me=self.runner.me)
-            with self._explaining():
-                self.runner.deal([*self._unpack, read], [take] * jobs, Dealer(), output=nowhere, timeout=self._left)
-
-    def _others(self, entries: t.Sequence[str]) -> None:
-        """Load what else comes with the rows; where large objects do, they follow the rows in the archive."""
-        follow = any(map(_LARGE_OBJECTS.match, entries))
-        with _chosen(entries) as chosen:
-            if follow:
-                self._fill(["--section=data", f"--use-list={chosen}"], before=self._unpack)
-            else:
-                self._fill(["--section=data", f"--use-list={chosen}", "/dev/stdin"], source=self._head)
+    def _rows(self, entries: t.Sequence[str]) -> None:
+        """Load the rows of some tables; what is unpacked goes straight to the program that loads, so no bytes are counted."""
+        with tempfile.NamedTemporaryFile("w", dir=_ASIDE, encoding="utf-8", errors="surrogateescape") as chosen:  # names, no rows
+            os.fchmod(chosen.fileno(), 0o644)
+            chosen.write("".join(f"{entry}\n" for entry in entries))
+            chosen.flush()
+            self._fill(["--section=data", f"--use-list={chosen.name}"], before=self._unpack)
 
     def _fill(self, more: t.Sequence[str], *, before: t.Sequence[list[str]] = (), source: int = NOTHING) -> None:
-        with self._login() as words, _nowhere() as nowhere:
+        with _database_postgresql.connection(self.credentials, options=self._settings) as words, _nowhere() as nowhere:
             command = [self.runner.path("pg_restore"), "--format=custom", "--exit-on-error", "--no-password", f"--dbname={words}", *more]
             argv = limited(command, self.credentials.system_user, self._left, me=self.runner.me)
             self._pipeline([*before, argv], nowhere, source, None)
@@ -120,24 +107,19 @@ class Loader:
         watched: int | None,
         watch: t.Callable[[bytes], None] | None = None,
     ) -> None:
-        with self._explaining():
+        try:
             self.runner.pipeline(stages, output=output, source=source, watch=watch, watched=watched, timeout=self._left, satisfied=True)
+        except CommandError as error:
+            raise self._explained(error) from None
 
-    def _login(self) -> contextlib.AbstractContextManager[str]:
+    @property
+    def _settings(self) -> str:
         """Losing what was loaded is no loss: the swap's commit, which waits for the disk, brings all that came before it there, too."""
-        settings = f"-c synchronous_commit=off -c maintenance_work_mem={max(self.memory, _MEMORY)}kB"
-        return _database_postgresql.connection(self.credentials, options=settings)
+        return f"-c synchronous_commit=off -c maintenance_work_mem={max(self.memory, _MEMORY)}kB"
 
     @property
     def _left(self) -> float:
         return max(1.0, self._deadline - time.monotonic())
-
-    @contextlib.contextmanager
-    def _explaining(self) -> t.Iterator[None]:
-        try:
-            yield
-        except CommandError as error:
-            raise self._explained(error) from None
 
     def _explained(self, error: CommandError) -> RollbackError:
         found = _NOT_READABLE.search(error.stderr)
@@ -147,20 +129,23 @@ class Loader:
         return _database_postgresql.explained(error, self.credentials)
 
 
-def _parted(contents: t.Sequence[str]) -> tuple[list[str], list[str]]:
-    """The entries of an archive, in their order: the rows of tables, and all others."""
-    found = [entry for entry in map(_ENTRY.fullmatch, contents) if entry]
-    return [entry[0] for entry in found if entry[1]], [entry[0] for entry in found if not entry[1]]
+def shares(contents: t.Sequence[str], rows: t.Mapping[str, int], jobs: int) -> list[list[str]]:
+    """The entries of an archive, in their order, for each of the programs that load it: about as many rows for each of them."""
+    found = [entry for entry in (_ENTRY.fullmatch(line) for line in contents) if entry]
+    weights = {entry[1]: _rows_of(entry[3], rows) for entry in found if entry[2]}
+    loads = [0] * max(1, min(jobs, sum(1 for weight in weights.values() if weight)))
+    places = {}
+    for number in sorted(weights, key=lambda number: -weights[number]):
+        places[number] = loads.index(min(loads))
+        loads[places[number]] += weights[number]
+    return [[entry[0] for entry in found if places.get(entry[1], 0) == place] for place in range(len(loads))]
 
 
-@contextlib.contextmanager
-def _chosen(entries: t.Sequence[str]) -> t.Iterator[str]:
-    """A file with entries of an archive, which are names, no rows."""
-    with tempfile.NamedTemporaryFile("w", dir=_ASIDE, encoding="utf-8", errors="surrogateescape") as chosen:
-        os.fchmod(chosen.fileno(), 0o644)  # for the system user of the login
-        chosen.write("".join(f"{entry}\n" for entry in entries))
-        chosen.flush()
-        yield chosen.name
+def _rows_of(described: str, rows: t.Mapping[str, int]) -> int:
+    """How many rows the manifest gives a table, which the list of contents describes as "SCHEMA NAME OWNER"."""
+    schema, _space, rest = described.partition(" ")
+    name = rest.rpartition(" ")[0]
+    return rows.get(table_name(schema, name)) or 0
 
 
 @contextlib.contextmanager

@@ -34,9 +34,8 @@ description:
   - In MariaDB and MySQL, in the side database and in the kept one, events are disabled; in the live one they are as they were.
   - The login needs the privileges for all this on the three databases, and SET USER (or SUPER) when views, triggers or programs
     belong to other users.
-  - A backup is decompressed, and decrypted, in a stream and never laid on the disk. Of PostgreSQL, one program reads the backup and O(jobs)
-    sessions share its rows, those of one table too; then as many make indexes and constraints. A kill in between may leave a list of the
-    tables' names in C(/var/tmp).
+  - A backup is decompressed, and decrypted, in a stream and never laid on the disk. Of PostgreSQL, O(jobs) programs read the same backup, each for other
+    tables; then as many make indexes and constraints. A kill in between may leave a list of the tables' names in C(/var/tmp).
   - The checksum is compared before anything is made; whether the backup is whole and holds what its manifest says, is seen while and after it is
     loaded. In check mode, where nothing is loaded, the backup is read for that.
   - The password reaches the database programs in a file that exists in memory only. It is never among their arguments, in the

@@ -46,15 +46,12 @@ class Server(Scripted):
     server: str = SERVER
     databases: list[str] = field(default_factory=lambda: ["postgres", "shop"])
     complaint: str = ""
-    complains_of: str = ""  # statements with this; without it, all in sessions
-    begun: list[str] = field(default_factory=list)  # what sessions were told, in this order
     failures: dict[str, Completed] = field(default_factory=dict)
     pipelines: list[list[list[str]]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     contents: str = CONTENTS
     lists: list[str] = field(default_factory=list)
-    sessions: int = 0  # that rows were dealt to
 
     def __post_init__(self) -> None:
         self.on("cat -- *.env", ENVIRONMENT)
@@ -83,7 +80,7 @@ class Server(Scripted):
         self, stages: t.Sequence[t.Sequence[str]], *, output: int, watch=None, watched=0, source=None, timeout=None, satisfied=False
     ) -> None:
         self.pipelines.append([list(stage) for stage in stages])
-        self.lists += [pathlib.Path(word[11:]).read_text() for stage in stages for word in stage if word.startswith("--use-list=")]
+        self.lists += [pathlib.Path(word[11:]).read_text() for word in stages[-1] if word.startswith("--use-list=")]
         for stage in stages:
             for word in stage:
                 if "passfile=" in word:
@@ -95,12 +92,6 @@ class Server(Scripted):
         for program, done in self.failures.items():
             if any(program in " ".join(stage[:3]) for stage in stages) and ("--list" in program or "--list" not in stages[-1]):
                 raise _command._failure(done, None)
-
-    def deal(
-        self, stages: t.Sequence[t.Sequence[str]], takers: t.Sequence[t.Sequence[str]], dealer: t.Any, *, output: int, timeout: float
-    ) -> None:
-        self.sessions = len(takers)
-        self.pipeline([*stages, takers[0]], output=output)
 
 
 @dataclass
@@ -122,10 +113,8 @@ class Talk:
 
     def tell(self, text: str) -> None:
         self.told.append(text)
-        self.server.begun.append(text.partition("\n;\n")[0])
 
     def hear(self, last: str, timeout: float) -> str | None:
         text = self.told.pop(0)
         assert f"\\echo {last}\n" in text
-        failing = self.server.complaint and self.server.complains_of in text
-        return None if failing else self.server.answer(text.partition("\n;\n")[0])
+        return None if self.server.complaint else self.server.answer(text.partition("\n;\n")[0])

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import time
 import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.plugins.module_utils._command import Runner, Takers, limited
+from ansible_collections.lastgood.rollback.plugins.module_utils._command import Runner, limited
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import CommandError, RollbackError
 
 
@@ -128,77 +127,3 @@ def test_a_last_stage_that_may_be_satisfied_needs_not_read_everything(runner: Ru
 def test_who_fails_is_not_satisfied(runner: Runner, tmp_path: pathlib.Path, stages: list[list[str]]) -> None:
     with (tmp_path / "out").open("wb") as output, pytest.raises(CommandError, match="status 3"):
         runner.pipeline(stages, output=output.fileno(), watched=None, satisfied=True)
-
-
-def hand_out(takers: Takers, chunk: bytes) -> None:
-    """Each chunk to whoever is ready."""
-    if chunk:
-        takers.write(takers.ready(), chunk)
-
-
-def deal(runner: Runner, stages: list[list[str]], takers: list[list[str]], dealer: t.Callable[[Takers, bytes], None] = hand_out) -> None:
-    with open(os.devnull, "wb") as nowhere:
-        runner.deal(stages, takers, dealer, output=nowhere.fileno(), timeout=20)
-
-
-def writer(path: pathlib.Path) -> list[str]:
-    return ["sh", "-c", f"cat >{path}"]
-
-
-def test_what_is_dealt_reaches_one_of_the_takers(runner: Runner, tmp_path: pathlib.Path) -> None:
-    metered: list[int] = []
-    runner.meter = metered.append
-    deal(runner, [["seq", "300000"], ["cat"]], [writer(tmp_path / name) for name in "abc"])
-    parts = [(tmp_path / name).read_bytes() for name in "abc"]
-    assert sum(metered) == sum(map(len, parts)) == len("".join(f"{number}\n" for number in range(1, 300001)))
-    assert all(parts)
-
-
-@pytest.mark.requirement("D-009")
-@pytest.mark.parametrize(
-    ("stages", "takers"),
-    [
-        ([["yes"]], [["cat"], ["sh", "-c", "echo why >&2; exit 3"]]),
-        ([["yes"]], [["sh", "-c", "head -c 3000000; echo why >&2; exit 3"]]),
-        ([["seq", "9"]], [["cat"], ["sh", "-c", "cat; echo why >&2; exit 3"]]),
-        ([["sh", "-c", "echo part; echo why >&2; exit 3"]], [["cat"], ["cat"]]),
-        ([["sh", "-c", "echo part; echo why >&2; exit 3"], ["cat"]], [["cat"], ["sh", "-c", "cat; echo later >&2; exit 4"]]),
-    ],
-    ids=["taker at once", "taker halfway", "taker at its end", "source", "source before its echo"],
-)
-def test_a_program_that_fails_fails_what_is_dealt(runner: Runner, stages: list[list[str]], takers: list[list[str]]) -> None:
-    with pytest.raises(CommandError, match="ended with status 3: why"):
-        deal(runner, stages, takers)
-
-
-def test_a_taker_that_stops_reading_has_not_taken_all(runner: Runner) -> None:
-    with pytest.raises(CommandError):
-        deal(runner, [["yes"]], [["true"], ["true"]])
-
-
-@pytest.mark.parametrize(
-    ("stages", "takers"),
-    [
-        ([["sleep", "60"]], [["cat"]]),
-        ([["yes"]], [["sleep", "60"]]),
-        ([["seq", "9"]], [["sh", "-c", "cat; sleep 60"]]),
-    ],
-    ids=["source", "taker that does not read", "taker that does not end"],
-)
-def test_what_is_dealt_has_a_time_limit(runner: Runner, stages: list[list[str]], takers: list[list[str]]) -> None:
-    began = time.monotonic()
-    with open(os.devnull, "wb") as nowhere, pytest.raises(CommandError, match="did not end in time"):
-        runner.deal(stages, takers, hand_out, output=nowhere.fileno(), timeout=0.5)
-    assert time.monotonic() - began < 10
-
-
-def test_all_are_stopped_when_the_dealer_gives_up(runner: Runner, tmp_path: pathlib.Path) -> None:
-    def give_up(takers: Takers, chunk: bytes) -> None:
-        raise RollbackError("enough")
-
-    taker = ["sh", "-c", f"echo $$ >>{tmp_path / 'pids'}; cat; sleep 60"]
-    with pytest.raises(RollbackError, match="enough"):
-        deal(runner, [["sh", "-c", f"sleep 0.5; echo $$ >>{tmp_path / 'pids'}; exec yes"]], [taker, taker], give_up)
-    pids = (tmp_path / "pids").read_text().split()
-    assert len(pids) == 3
-    assert not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids)

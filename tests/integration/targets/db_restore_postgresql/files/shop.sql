@@ -45,11 +45,6 @@ CREATE TABLE "select" ("from" int PRIMARY KEY, "a ""quoted"" name; DROP TABLE or
 INSERT INTO "select" VALUES (1, 'x'), (2, 'COPY nothing FROM stdin;');
 CREATE TABLE "Odd schema"."a.b ""é"" $HOME" (id int);
 INSERT INTO "Odd schema"."a.b ""é"" $HOME" VALUES (1), (2), (3);
-CREATE TABLE "Odd schema"."large ""one"" \! id :x; $HOME" (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "te""xt" text, length integer GENERATED ALWAYS AS (char_length("te""xt")) STORED
-);
-INSERT INTO "Odd schema"."large ""one"" \! id :x; $HOME" ("te""xt") -- enough for several sessions to share
-  SELECT repeat(E'\\.\n\t\\N ' || g, 20) FROM generate_series(1, 60000) g;
 CREATE TABLE "Odd schema".nothing_in_it ();
 CREATE TABLE left_account (id int PRIMARY KEY, amount bigint NOT NULL);
 CREATE TABLE right_account (id int PRIMARY KEY, amount bigint NOT NULL);
