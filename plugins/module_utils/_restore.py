@@ -122,21 +122,25 @@ class Restore:
     def side(self) -> str:
         """The side database's name: the one in use, else the one that it will have."""
         known = self.record.facts.get("side") if self.stage not in (None, RELEASED) else None
-        return known or next(self._names())
+        return known or next(self._names(self.record.facts.get("left", []), []))
 
-    def _names(self) -> t.Iterator[str]:
+    def _names(self, left: t.Sequence[str], interrupted: t.Sequence[str]) -> t.Iterator[str]:
         """The names that a new side database may have.
 
         What an interrupted attempt started may live on for a moment; it logs in to the database of its own attempt, or to none.
         """
-        left, interrupted = self.record.facts.get("left", []), self.record.facts.get("interrupted", [])
         for number in range(1, _MOST_LEFT + len(interrupted) + 1):
             name = beside(self.wanted.live, f"__side_{number}" if number > 1 else "__side", self.engine.longest_name)
             if name not in left and name not in interrupted:
                 yield name
         self._refuse_more(left)
 
-    def _refuse_more(self, left: list[str]) -> t.NoReturn:
+    def _next_side(self, left: t.Sequence[str]) -> str:
+        """The name that the next attempt has: one that is free, or this restore's own. Another one may be somebody else's."""
+        own = self.record.facts.get("side")
+        return next(name for name in self._names(left, self._interrupted()) if name == own or not self.engine.exists(name))
+
+    def _refuse_more(self, left: t.Sequence[str]) -> t.NoReturn:
         raise RollbackError(
             f"The server could not remove {', '.join(left)}, which interrupted attempts left.",
             state=UNTOUCHED,
@@ -182,7 +186,7 @@ class Restore:
             )
         began = time.monotonic()
         self._verify()
-        self.engine.check(self.backup, self.side)
+        self.engine.check(self.backup, self._next_side(self.record.facts.get("left", [])))
         if not self.check_mode:
             self._load(time.monotonic() - began)
         return True
@@ -242,9 +246,9 @@ class Restore:
     def _load(self, checking: float) -> None:
         """Fill the side database and prove it."""
         left, interrupted = self._left_behind(), self._interrupted()
+        side = self._next_side(left)
         self.record.forget()
         self.record.facts.update(left=left, interrupted=interrupted)
-        side = next(name for name in self._names() if not self.engine.exists(name))  # another name than before may be somebody else's
         self.record.write(
             stage=LOADING,
             engine=self.engine.engine,
@@ -280,11 +284,11 @@ class Restore:
             self.record.write(ended=True)
 
     def _interrupted(self) -> list[str]:
-        """The side databases of attempts that did not live to see their end, since the last one that did."""
+        """The side databases of attempts that did not live to see their end, since one was proven or released."""
         known = self.record.facts
-        if self.stage != LOADING or known.get("ended"):
+        if self.stage != LOADING:
             return []
-        return [*known.get("interrupted", []), self.side]
+        return [*known.get("interrupted", []), *([] if known.get("ended") else [self.side])]
 
     def _left_behind(self) -> list[str]:
         """Remove the side databases of earlier attempts; a server that was killed meanwhile may be unable to, then they stay and are remembered."""

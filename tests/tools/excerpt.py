@@ -21,16 +21,16 @@ SHOWN_OF_CASES = 60
 WIDTH = 200
 EXPLAINED = 3
 _TELLING = re.compile(
-    r"^fatal: |^FAILED|ERROR|FATAL|CRITICAL|^E  |Error: |error: |: WARNING: "
+    r"^fatal: |^failed: \[|^FAILED|ERROR|FATAL|CRITICAL|^E  |Error: |error: |: WARNING: "
     r"|^\S+:\d+(:\d+)?: "  # linters: path:line:column: what is wrong
     r"|SC\d{4} \("
 )
 _HOLLOW = re.compile(  # that something failed, and no more
     r"Ansible return code was|Executed: Failed|Molecule executed|Verifier tests failed|^FATAL: Command"
-    r"|^\[ERROR\]: Task failed: (Action|Module) failed|\(warning\)$"
+    r"|^\[ERROR\]: Task failed: (Action|Module) failed\.?$|\(warning\)$"
     r"|^\S+:\d+: \w+$"  # where pytest saw an exception
 )
-_RESULT = re.compile(r"fatal: \[(.+?)\].*? => (\{.*)")
+_RESULT = re.compile(r"(?:fatal|failed): \[(.+?)\].*? => (\{.*)")
 _LINK = ".ansible/collections/ansible_collections/lastgood/rollback/"  # by which mypy finds files a second time
 
 

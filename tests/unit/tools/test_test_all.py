@@ -64,6 +64,12 @@ def test_of_a_result_of_a_task_the_reason_is_shown_wherever_it_stands(indent: in
     assert excerpt(lines) == ["fatal: [web] shop : Fill it: non-zero return code; RuntimeError: no host"]
 
 
+def test_an_item_of_a_loop_that_failed_is_shown_too() -> None:
+    lines = ["[ERROR]: Task failed: Module failed.", "TASK [Open] ***", 'failed: [web] (item=up) => {"item": "up", "msg": "no answer"}']
+    assert excerpt(lines) == ["fatal: [web] Open: no answer"]
+    assert excerpt(["[ERROR]: Task failed: Module failed: no answer"]) == ["[ERROR]: Task failed: Module failed: no answer"]
+
+
 def test_a_result_that_is_not_whole_is_shown_as_far_as_it_goes() -> None:
     assert excerpt(['fatal: [web]: FAILED! => {"msg": "cut off']) == ['fatal: [web] : {"msg": "cut off']
 

@@ -36,6 +36,7 @@ class Fake:
     broken: list[str] = field(default_factory=list)
     answer: list[list[str]] = field(default_factory=lambda: [["1"]])
     counted: dict[str, dict[str, int]] = field(default_factory=dict)
+    checked: list[str] = field(default_factory=list)
     engine: t.ClassVar[str] = "mysql"
     longest_name: t.ClassVar[int] = 64
     proves_by_loading: bool = False
@@ -47,6 +48,7 @@ class Fake:
 
     def check(self, backup: _restore.Backup, side: str) -> None:
         self._do("check")
+        self.checked.append(side)
 
     def exists(self, database: str) -> bool:
         return database in self.databases
@@ -301,9 +303,22 @@ def test_an_attempt_after_interrupted_ones_has_a_name_that_none_of_them_had(benc
     bench.engine.databases["shop__side_4"] = "made by what outlived the fourth attempt"
     assert bench.reach("beside")
     assert bench.engine.databases == {"shop": "old", "shop__side_10": "somebody's", "shop__side_11": "new from one"}
+    assert bench.engine.checked[8:] == ["shop__side_9", "shop__side_11"], "privileges are those for the name that is then used"
     bench.engine.databases["shop__side_5"] = "made even later"
     assert bench.reach("released")
     assert bench.engine.databases == {"shop": "old", "shop__side_10": "somebody's"}
+
+
+def test_an_attempt_that_came_to_its_end_does_not_free_the_name_of_one_that_was_killed(bench: Bench) -> None:
+    bench.engine.fails = {"load": Killed()}
+    with pytest.raises(Killed):
+        bench.reach("beside")
+    bench.engine.fails = {"load": RollbackError("boom")}
+    with pytest.raises(RollbackError, match="boom"):
+        bench.reach("beside")
+    bench.engine.fails.clear()
+    assert bench.reach("beside")
+    assert bench.engine.databases == {"shop": "old", "shop__side_2": "new from one"}
 
 
 def test_an_attempt_that_came_to_its_end_leaves_its_name_to_the_next(bench: Bench) -> None:
