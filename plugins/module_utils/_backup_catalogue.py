@@ -85,9 +85,9 @@ def fitting(backups: t.Iterable[Entry], before: str | None, **same: str | None) 
 
 
 def newest_of_schema(backups: t.Iterable[Entry], application: str, migrations: t.Collection[str]) -> Entry | None:
-    """The newest backup of an application with no migration beyond these; one that does not say which it holds is none."""
-    mine = (backup for backup in backups if backup.get("application") == application and backup.get("migrations") is not None)
-    return next((backup for backup in mine if set(backup["migrations"]) <= set(migrations)), None)
+    """The newest backup of an application with no migration beyond these; one that does not say which it holds may fit."""
+    mine = (backup for backup in backups if backup.get("application") == application)
+    return next((backup for backup in mine if set(backup.get("migrations") or ()) <= set(migrations)), None)
 
 
 def moment(text: str) -> datetime.datetime:

@@ -106,7 +106,8 @@ def refuse_schema(
     """What the code would not understand is nothing to go back to, unless somebody says that it does."""
     unknown = [migration["name"] for migration in facts["unknown_to_target"]]
     if unknown and facts["decision"] != "keep":
-        fits = newest_of_schema(read(application["backup"]["directory"], time.time())[0], application["name"], known)
+        telling = (each for each in read(application["backup"]["directory"], time.time())[0] if each.get("migrations") is not None)
+        fits = newest_of_schema(telling, application["name"], known)
         way = f"backup={fits['id']}" if fits else "migrations=keep, if the code can do with them"
         raise RollbackError(
             f"The backup {backup['id']} has {len(unknown)} migration(s) that {target} does not know: {', '.join(unknown)}. "
