@@ -18,7 +18,7 @@ Query = t.Callable[[str], "list[list[str]]"]
 
 _OURS = """n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.deptype = 'e' AND e.classid = {catalog}::regclass AND e.objid = {alias}.oid)"""
-_CLASSES = _OURS.format(catalog="'pg_class'", alias="c")
+CLASSES = _OURS.format(catalog="'pg_class'", alias="c")
 _SURVEY = f"""
 SELECT 'server', current_setting('server_version'), current_setting('server_version_num'), pg_database_size(current_database());
 SELECT 'database', to_jsonb(d), pg_get_userbyid(datdba), pg_encoding_to_char(encoding), shobj_description(d.oid, 'pg_database'),
@@ -33,17 +33,17 @@ SELECT 'setting', COALESCE(r.rolname, ''), u.setting FROM pg_db_role_setting s J
 SELECT 'role', r.rolname FROM pg_roles r WHERE r.oid IN (
   SELECT refobjid FROM pg_shdepend s JOIN pg_database d ON datname = current_database()
     WHERE refclassid = 'pg_authid'::regclass AND (s.dbid = d.oid OR s.dbid = 0 AND s.objid = d.oid AND s.classid = 'pg_database'::regclass)
-  UNION SELECT relowner FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE {_CLASSES}
+  UNION SELECT relowner FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE {CLASSES}
   UNION SELECT datdba FROM pg_database WHERE datname = current_database()
   UNION SELECT setrole FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = current_database())
   ORDER BY 2;
 SELECT 'extension', extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 2;
 SELECT 'table', nspname, relname, pg_table_size(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-  WHERE relkind = 'r' AND relpersistence <> 't' AND {_CLASSES} ORDER BY 2, 3;
+  WHERE relkind = 'r' AND relpersistence <> 't' AND {CLASSES} ORDER BY 2, 3;
 SELECT CASE relkind WHEN 'v' THEN 'views' WHEN 'm' THEN 'materialized_views' WHEN 'S' THEN 'sequences' WHEN 'p' THEN 'partitioned_tables'
     WHEN 'i' THEN 'indexes' ELSE 'foreign_tables' END, COUNT(*)
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN pg_index i ON i.indexrelid = c.oid
-  WHERE relkind IN ('v', 'm', 'S', 'p', 'i', 'f') AND relpersistence <> 't' AND COALESCE(indisvalid, true) AND {_CLASSES}
+  WHERE relkind IN ('v', 'm', 'S', 'p', 'i', 'f') AND relpersistence <> 't' AND COALESCE(indisvalid, true) AND {CLASSES}
   GROUP BY relkind;
 SELECT 'triggers', COUNT(*) FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0;
 SELECT 'routines', COUNT(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace

@@ -151,12 +151,19 @@ class Restore:
         known = self.record.facts
         return {
             "stage": self.stage,
-            "side": known.get("side") if self.stage not in (None, RELEASED) and (self.stage != SWAPPED or known.get("tables")) else None,
+            "side": self._side_that_is(),
             "kept": known.get("kept") if self.stage in (SWAPPING, SWAPPED, RETURNING) else None,
             "proof": known.get("proof"),
             "backup": known.get("backup"),
             "record": self.record.path,
         }
+
+    def _side_that_is(self) -> str | None:
+        """The side database's name while there is one; with single tables, some engines leave it beside what was swapped."""
+        known = self.record.facts
+        if self.stage in (None, RELEASED) or (self.stage == SWAPPED and not (known.get("tables") and self.engine.exists(known["side"]))):
+            return None
+        return t.cast("str", known.get("side"))
 
     def _require_own_record(self) -> None:
         known = self.record.facts

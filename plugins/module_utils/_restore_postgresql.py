@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 from . import _database_postgresql, _postgresql_survey
 from ._database_postgresql import MAINTENANCE_DATABASE, quoted_name, quoted_text
 from ._errors import RollbackError
+from ._restore import RETURNING
 from ._restore_postgresql_load import Loader
+from ._restore_postgresql_tables import Exchange
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
     from ._packing import Keys
     from ._restore import Backup
+    from ._restore_record import Record
 
 _SLOW = 3600
 _WRITABLE = "SET default_transaction_read_only = off;\n"  # where the database's own setting says otherwise
@@ -61,6 +64,7 @@ class PostgresqlEngine:
 
     runner: Runner
     credentials: Credentials
+    record: Record
     minimum_free: int = 0
     engine: t.ClassVar[str] = "postgresql"
     proves_by_loading: t.ClassVar[bool] = True
@@ -135,10 +139,7 @@ class PostgresqlEngine:
         return self._ask(database, _READ_ONLY + sql, timeout=_SLOW)
 
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
-        raise RollbackError(
-            "Single tables of PostgreSQL cannot be restored.",
-            next_command=f"restore the whole database, or copy rows from {incoming} by hand",
-        )
+        return Exchange(self.runner, self.credentials, live, incoming, tables).orphans()
 
     def counters(self, database: str) -> dict[str, int]:
         return {sequence: int(number) for sequence, number in self._ask(database, _COUNTERS, timeout=_SLOW)}
@@ -148,7 +149,14 @@ class PostgresqlEngine:
         self._ask(database, _WRITABLE + "".join(sequences), timeout=_SLOW)
 
     def swap(self, live: str, incoming: str, outgoing: str, tables: t.Sequence[str] = ()) -> None:
-        """Let two databases change places in one transaction; sessions with them are ended, and new ones wait outside for that moment."""
+        """Let two databases change places in one transaction; sessions with them are ended, and new ones wait outside for that moment.
+
+        Of single tables the rows change places; users stay logged in, and wait for what is locked.
+        """
+        if tables:
+            tolerant = self.record.facts.get("stage") == RETURNING or bool((self.record.facts.get("proof") or {}).get("orphans"))
+            Exchange(self.runner, self.credentials, live, incoming, tables).run(outgoing, tolerant)
+            return
         present = self._databases()
         if _swapped(present, live, incoming, outgoing):
             return

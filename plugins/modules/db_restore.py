@@ -23,8 +23,13 @@ description:
   - PostgreSQL renames both databases in one transaction. For that moment, sessions with them are ended and new ones are refused; what lets
     them in again is part of the transaction. When the call is interrupted before it, the live database refuses logins until the call
     is repeated. The side database has the owner, encoding, locale, tablespace, comment, privileges and settings (C(ALTER DATABASE SET))
-    that the database had when it was backed up. A backup that needs a role or an extension that the server lacks is refused. Only
-    whole databases can be restored, not single O(tables).
+    that the database had when it was backed up. A backup that needs a role or an extension that the server lacks is refused.
+  - Of single O(tables), PostgreSQL exchanges the rows, in one transaction of the live database. Users stay logged in and wait for locks;
+    when a lock cannot be had within 10 seconds, nothing is done. Triggers are disabled for the moment, and foreign keys are made anew,
+    which proves them; those that do not hold and were accepted are C(NOT VALID) from then on. Definitions stay those of the live
+    database, so the columns must be the same in both. Tables with partitions, parents or rules, and with columns of type C(oid), are
+    refused. For the time of the exchange both databases have a schema C(lastgood_exchange) with a copy of the rows. Materialized views
+    are not refreshed.
   - Before a swap, counters that number new rows are moved on to where those of the live database are, so that no number is given to a
     second row and saved rows can be put back (C(AUTO_INCREMENT) of InnoDB, sequences of PostgreSQL and MariaDB that go up,
     C(AUTOINCREMENT) of SQLite).
@@ -89,7 +94,7 @@ options:
     description:
       - Swap only these tables; the others stay as they are.
       - The whole backup is loaded and proven all the same.
-      - Not for PostgreSQL.
+      - Names are those of the manifest, of PostgreSQL with the schema unless that is V(public), as in V(audit.users).
     type: list
     elements: str
     default: []
@@ -231,9 +236,7 @@ def _engine(options: dict[str, t.Any], runner: Runner, credentials: Credentials,
     if credentials.engine == "sqlite":
         return SqliteEngine(runner, options["environment_user"], credentials.database, options["minimum_free"])
     if credentials.engine == "postgresql":
-        if options["tables"]:
-            raise RollbackError("Single tables of PostgreSQL cannot be restored, only whole databases.", state=UNTOUCHED)
-        return PostgresqlEngine(runner, credentials, options["minimum_free"])
+        return PostgresqlEngine(runner, credentials, record, options["minimum_free"])
     return MysqlEngine(runner, credentials, record, options["minimum_free"])
 
 

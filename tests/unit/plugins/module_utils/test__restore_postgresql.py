@@ -16,6 +16,8 @@ from ansible_collections.lastgood.rollback.plugins.module_utils._database_creden
 from ansible_collections.lastgood.rollback.plugins.module_utils._errors import RollbackError
 from ansible_collections.lastgood.rollback.plugins.module_utils._packing import Keys
 from ansible_collections.lastgood.rollback.plugins.module_utils._restore_postgresql import PostgresqlEngine
+from ansible_collections.lastgood.rollback.plugins.module_utils._restore_postgresql_tables import Exchange
+from ansible_collections.lastgood.rollback.plugins.module_utils._restore_record import Record
 
 PEER = Credentials(engine="postgresql", database="shop", socket="/run/postgresql", port=5432, user="postgres")
 PASSWORD = Credentials(engine="postgresql", database="shop", host="db", port=5432, user="admin", password="secret")
@@ -47,7 +49,7 @@ def server() -> Server:
 
 @pytest.fixture
 def engine(server: Server) -> PostgresqlEngine:
-    return PostgresqlEngine(t.cast("t.Any", server), PEER)
+    return PostgresqlEngine(t.cast("t.Any", server), PEER, Record("/nowhere"))
 
 
 def test_a_backup_that_fits_passes(engine: PostgresqlEngine, server: Server) -> None:
@@ -147,7 +149,9 @@ def test_what_cannot_be_unpacked_is_no_fault_of_the_server(engine: PostgresqlEng
 def test_a_load_that_fails_says_why_without_the_password(server: Server) -> None:
     server.failures["pg_restore"] = Completed(("pg_restore",), 1, "", "pg_restore: error: could not execute query: ERROR:  boom")
     with pytest.raises(RollbackError, match="boom") as caught:
-        PostgresqlEngine(t.cast("t.Any", server), PASSWORD).load(backup(), "shop__side", keys=Keys(), jobs=1, timeout=60)
+        PostgresqlEngine(t.cast("t.Any", server), PASSWORD, Record("/nowhere")).load(
+            backup(), "shop__side", keys=Keys(), jobs=1, timeout=60
+        )
     assert server.logins == ["*:*:*:*:secret\n"]
     assert "secret" not in caught.value.message
 
@@ -226,9 +230,22 @@ def test_databases_that_are_not_there_cannot_change_places(engine: PostgresqlEng
         engine.swap("shop", "shop__side", "shop__kept")
 
 
-def test_single_tables_are_refused(engine: PostgresqlEngine) -> None:
-    with pytest.raises(RollbackError, match="cannot be restored"):
-        engine.orphans("shop", "shop__side", ["users"])
+@pytest.mark.parametrize(
+    ("known", "tolerant"),
+    [
+        ({"stage": "swapping", "proof": {"orphans": []}}, False),
+        ({"stage": "swapping", "proof": {"orphans": ["orders.by: 1 rows"]}}, True),
+        ({"stage": "returning"}, True),
+    ],
+)
+def test_single_tables_are_exchanged_and_only_what_was_accepted_is_tolerated(
+    engine: PostgresqlEngine, monkeypatch: pytest.MonkeyPatch, known: dict[str, t.Any], tolerant: bool
+) -> None:
+    done: list[t.Any] = []
+    monkeypatch.setattr(Exchange, "run", lambda self, *wanted: done.append((self.live, self.incoming, self.tables, *wanted)))
+    engine.record.facts = known
+    engine.swap("shop", "shop__side", "shop__kept", ["users"])
+    assert done == [("shop", "shop__side", ["users"], "shop__kept", tolerant)]
 
 
 def test_a_database_is_dropped_with_its_sessions(engine: PostgresqlEngine, server: Server) -> None:
