@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - The line begins with C(ROLLED BACK), C(NOTHING TO DO), C(UNDONE), C(ABORTED), C(HELD IN MAINTENANCE), C(REFUSED), C(FAILED) or C(UNKNOWN).
   - It is shown after what the stdout callback says last, whichever that is.
+  - Where one host refuses for all, each of the others has a line, too, when nothing was changed on it.
   - Of a host that could not be reached, or where a run ended without saying how, the state is C(UNKNOWN), and the line says how to find out.
 author:
   - lastgood contributors (@lastgood)
@@ -49,6 +50,11 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._verdicts: dict[str, str] = {}
         self._begun: set[str] = set()  # where a run had the lock
+        self._together = False  # whether one host's failure ends the play for all
+        self._refused: set[str] = set()  # for all hosts
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        self._together = bool(play.any_errors_fatal)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         host = result._host.get_name()
@@ -57,7 +63,10 @@ class CallbackModule(CallbackBase):
         self._note(host, result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        self._note(result._host.get_name(), result)
+        host = result._host.get_name()
+        self._note(host, result)
+        if self._together and self._verdicts.get(host, "").startswith("REFUSED"):
+            self._refused.add(host)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         host = result._host.get_name()
@@ -78,8 +87,11 @@ class CallbackModule(CallbackBase):
             self._verdicts[host] = verdict if host in verdict else f"{verdict} (host {host})"
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        by = ", ".join(sorted(self._refused))
         for host in sorted(stats.processed):
             verdict = self._verdicts.get(host)
+            if verdict is None and by and host not in self._begun and not stats.changed.get(host):
+                verdict = f"REFUSED: nothing was changed on {host}, since {by} refused."
             if verdict is None and host in self._begun:
                 verdict = f"UNKNOWN on host {host}: the run ended without saying how. {_ASK.format(host)}"
             if verdict:

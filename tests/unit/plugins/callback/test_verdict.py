@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -66,20 +67,35 @@ PLAYBOOK = """
       when: inventory_hostname == 'looked'
       ansible.builtin.fail: {msg: "Not good: home page."}
 """
+TOGETHER = """
+- name: Undo
+  hosts: all
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - name: Change
+      ansible.builtin.debug: {msg: this host is changed}
+      changed_when: inventory_hostname == 'changed'
+    - name: Look | Refuse
+      when: inventory_hostname == 'refused'
+      ansible.builtin.fail: {msg: "REFUSED: undo of chom on refused. Nothing was changed.\\nNext: think"}
+    - name: Go on
+      ansible.builtin.debug: {msg: never shown}
+"""
 LOCAL = ("nothing", "refused", "open", "silent", "looked")
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    folder = tmp_path_factory.mktemp("verdict")
-    (folder / "playbook.yml").write_text(PLAYBOOK)
-    here = ", ".join(f"{name}: {{ansible_connection: local, ansible_python_interpreter: '{sys.executable}'}}" for name in LOCAL)
     port = servers.closed_port()
-    gone = ", ".join(
-        f"{name}: {{ansible_host: 127.0.0.1, ansible_port: {port}, ansible_python_interpreter: '{sys.executable}'}}"
-        for name in ("away", "lost")
-    )
-    (folder / "hosts.yml").write_text(f"all: {{hosts: {{{here}, {gone}}}}}")
+    gone = {name: {"ansible_host": "127.0.0.1", "ansible_port": port} for name in ("away", "lost")}
+    return run(tmp_path_factory.mktemp("verdict"), PLAYBOOK, {**{name: {"ansible_connection": "local"} for name in LOCAL}, **gone})
+
+
+def run(folder: pathlib.Path, playbook: str, hosts: dict[str, dict[str, t.Any]]) -> subprocess.CompletedProcess[str]:
+    (folder / "playbook.yml").write_text(playbook)
+    known = {name: {"ansible_python_interpreter": sys.executable, **more} for name, more in hosts.items()}
+    (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": known}}))
     (folder / "ansible.cfg").write_text(
         f"[defaults]\ncollections_path = {ROOT}/.ansible/collections\ncallbacks_enabled = lastgood.rollback.verdict\n"
         f"local_tmp = {folder}/tmp\n"
@@ -120,3 +136,12 @@ def test_each_host_ends_with_one_line_after_everything_else(shown: t.Any) -> Non
 def test_a_playbook_that_only_looked_has_no_verdict(shown: t.Any) -> None:
     assert "Not good: home page." in shown.stdout
     assert not [line for line in last_lines(shown) if "looked" in line]
+
+
+def test_where_one_host_refuses_for_all_those_that_nothing_was_changed_on_say_so(tmp_path: pathlib.Path) -> None:
+    shown = run(tmp_path, TOGETHER, {name: {"ansible_connection": "local"} for name in ("refused", "other", "changed")})
+    assert "never shown" not in shown.stdout
+    assert last_lines(shown) == [
+        "REFUSED: nothing was changed on other, since refused refused.",
+        "REFUSED: undo of chom on refused. Nothing was changed.",
+    ]
