@@ -90,7 +90,8 @@ class CallbackModule(CallbackBase):
         by = ", ".join(sorted(self._refused))
         for host in sorted(stats.processed):
             verdict = self._verdicts.get(host)
-            if verdict is None and by and host not in self._begun and not stats.changed.get(host):
+            touched = host in self._begun or stats.changed.get(host) or stats.failures.get(host)  # what failed may have changed something
+            if verdict is None and by and not touched:
                 verdict = f"REFUSED: nothing was changed on {host}, since {by} refused."
             if verdict is None and host in self._begun:
                 verdict = f"UNKNOWN on host {host}: the run ended without saying how. {_ASK.format(host)}"

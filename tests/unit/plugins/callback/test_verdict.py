@@ -77,8 +77,9 @@ TOGETHER = """
       ansible.builtin.debug: {msg: this host is changed}
       changed_when: inventory_hostname == 'changed'
     - name: Look | Refuse
-      when: inventory_hostname == 'refused'
-      ansible.builtin.fail: {msg: "REFUSED: undo of chom on refused. Nothing was changed.\\nNext: think"}
+      when: inventory_hostname in ['refused', 'broken']
+      ansible.builtin.fail: {msg: "{{ said[inventory_hostname] }}"}
+      vars: {said: {broken: an error in a template, refused: "REFUSED: undo of chom on refused. Nothing was changed."}}
     - name: Go on
       ansible.builtin.debug: {msg: never shown}
 """
@@ -139,7 +140,7 @@ def test_a_playbook_that_only_looked_has_no_verdict(shown: t.Any) -> None:
 
 
 def test_where_one_host_refuses_for_all_those_that_nothing_was_changed_on_say_so(tmp_path: pathlib.Path) -> None:
-    shown = run(tmp_path, TOGETHER, {name: {"ansible_connection": "local"} for name in ("refused", "other", "changed")})
+    shown = run(tmp_path, TOGETHER, {name: {"ansible_connection": "local"} for name in ("refused", "other", "changed", "broken")})
     assert "never shown" not in shown.stdout
     assert last_lines(shown) == [
         "REFUSED: nothing was changed on other, since refused refused.",
