@@ -46,8 +46,11 @@ ALARM: dict[str, t.Any] = {"playbook": "emergency_rollback", "extra": EMERGENCY}
 VISIT = (
     """php -r 'file_get_contents("http://127.0.0.1/", false, stream_context_create(["http" => ["header" => "Host: chom.test"]]));' 2>&1"""
 )
-DAMAGE = "echo LATER=1 >> /var/lib/lastgood/chom/restore_points/*/files/000"
-DAMAGE_DATA = "mariadb chom -e \"DELETE FROM sites WHERE id <= 100; UPDATE organizations SET name = 'damaged' WHERE id <= 10\""
+DAMAGE_RESTORE_POINT = "echo LATER=1 >> /var/lib/lastgood/chom/restore_points/*/files/000"
+DAMAGE = "DELETE FROM sites WHERE id <= 100; UPDATE organizations SET name = 'damaged' WHERE id <= 10"
+DAMAGE_DATA = f'mariadb chom -e "{DAMAGE}"'
+DAMAGE_POSTGRESQL = f'runuser -u postgres -- psql --quiet chom -c "{DAMAGE}"'
+DAMAGE_SQLITE = f'runuser -u www-data -- sqlite3 /var/lib/chom/chom.sqlite "{DAMAGE}"'
 TO_THE_BACKUP: dict[str, t.Any] = {"playbook": "database_rollback", "extra": {"label": "pre-rollback", "watch_seconds": 0}}
 TWO_TABLES: dict[str, t.Any] = {**TO_THE_BACKUP, "extra": {**TO_THE_BACKUP["extra"], "tables": "users,sites"}}
 COMPARED_EARLY: dict[str, t.Any] = {  # as where comparing takes long
@@ -129,6 +132,7 @@ class Case:
     bad: str | None = None
     variant: t.Literal["full", "restricted"] = "full"
     layout: t.Literal["git", "releases"] = "git"
+    database: t.Literal["mariadb", "postgresql", "sqlite"] = "mariadb"
     script: str | None = None  # run on the host as the application's user
     setup: tuple[str, ...] = ()  # typed on the host as root
     off: tuple[str, ...] = ()  # workers that were off before, and have to stay off
@@ -361,7 +365,7 @@ CASES: dict[str, Case] = {
                 "damaged",
                 "No verified version can be gone back to on this host",
                 "its copy of /var/www/chom/.env was changed",
-                before=("chom-deploy bad/crash", VISIT, "cp -rp /var/lib/lastgood/chom/restore_points /root/", DAMAGE),
+                before=("chom-deploy bad/crash", VISIT, "cp -rp /var/lib/lastgood/chom/restore_points /root/", DAMAGE_RESTORE_POINT),
                 after=("rm -r /var/lib/lastgood/chom/restore_points; cp -rp /root/restore_points /var/lib/lastgood/chom/",),
                 **ALARM,
             ),
@@ -379,6 +383,35 @@ CASES: dict[str, Case] = {
             Run("undone", "swapped_back", "undo", {}, says=("UNDONE: chom", "v1.2.3 with the database as before the run")),
         ),
         "none",
+    ),
+    "database_postgresql": Case(
+        (
+            rolled_back("told_to_go_down", extra=DOWN),
+            rolled_back("controlled", before=("chom-deploy bad/none",)),  # leaves a backup
+            refused("not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", before=(DAMAGE_POSTGRESQL,), **TO_THE_BACKUP),
+            Run("restored", "restored", approved_in="not_approved", says=("organizations: 10 changed",), **TO_THE_BACKUP),
+            Run("undone", "swapped_back", "undo", {}, says=("UNDONE: chom", "v1.2.3 with the database as before the run")),
+            recorded("released", "RELEASED: chom", playbook="database_release", extra={"confirm": "chom"}),
+            refused("tables_not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", **TWO_TABLES),
+            Run(
+                "tables", "tables_restored", approved_in="tables_not_approved", says=("Its tables sites, users are those of",), **TWO_TABLES
+            ),
+            Run("tables_undone", "swapped_back", "undo", {}, says=("UNDONE: chom", "v1.2.3 with the database as before the run")),
+        ),
+        "migration",
+        database="postgresql",
+    ),
+    "database_sqlite": Case(
+        (
+            rolled_back("told_to_go_down", extra=DOWN),
+            rolled_back("controlled", before=("chom-deploy bad/none",)),  # leaves a backup
+            refused("tables", "A SQLite database goes back as a whole", **TWO_TABLES),
+            refused("not_approved", "Nobody agreed to this plan yet", "sites: 100 deleted", before=(DAMAGE_SQLITE,), **TO_THE_BACKUP),
+            Run("restored", "restored", approved_in="not_approved", says=("organizations: 10 changed",), **TO_THE_BACKUP),
+            Run("undone", "swapped_back", "undo", {}, says=("UNDONE: chom", "v1.2.3 with the database as before the run")),
+        ),
+        "migration",
+        database="sqlite",
     ),
     "database_tables": Case(
         (

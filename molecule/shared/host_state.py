@@ -32,8 +32,15 @@ CONFIGURATION = [
     *(f"/etc/systemd/system/{name}" for name in WORKERS),
     *([f"{PLACE}/shared/.env"] if RELEASES else []),  # what their .env is a link to
 ]
-UNITS = [*WORKERS, "chom-scheduler.timer", "nginx.service", "php8.4-fpm.service", "mariadb.service", "redis-server.service"]
+SERVERS = ["mariadb.service", "postgresql@17-main.service", "redis-server.service"]
+UNITS = [*WORKERS, "chom-scheduler.timer", "nginx.service", "php8.4-fpm.service", *SERVERS]
 PROPERTIES = "Id,ActiveState,MainPID,InvocationID"
+CLIENTS = {
+    "mysql": ["mariadb", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"],
+    "pgsql": ["runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"],
+    "sqlite": ["runuser", "-u", "www-data", "--", "sqlite3", "-batch", "-tabs"],
+}
+FILE = "/var/lib/chom/chom.sqlite"
 LIVING = re.compile(r"^(\.git|storage/logs|storage/app/heartbeat\.json)(/|$)")  # what a running application writes, and git's own
 
 
@@ -152,30 +159,52 @@ def redis() -> dict[str, t.Any]:
     return {"queues": queues, "sessions": sessions}
 
 
+def listed(form: str, names: list[str]) -> str:
+    return ", ".join(form.format(name) for name in names)
+
+
+OF_SCHEMA = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = {} ORDER BY table_name, ordinal_position"
+COLUMNS = {
+    "mysql": OF_SCHEMA.format("DATABASE()"),
+    "pgsql": OF_SCHEMA.format("'public'"),
+    "sqlite": "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%'",
+}
+CHECKSUMS: dict[str, t.Callable[[str, list[str], str], str]] = {
+    "mysql": lambda _table, names, _where: f"COALESCE(SUM(CRC32(CONCAT_WS(CHAR(31), {listed('QUOTE(`{}`)', names)}))), 0)",
+    "pgsql": lambda _table, names, _where: f"COALESCE(SUM(HASHTEXT(CONCAT_WS(CHR(31), {listed('QUOTE_NULLABLE({})', names)}))), 0)",
+    "sqlite": lambda table, names, where: (
+        f"HEX(SHA3((SELECT GROUP_CONCAT(q) FROM (SELECT {listed('QUOTE({})', names).replace(', ', ' || ')} q FROM {table} {where} ORDER BY id))))"
+    ),
+}
+
+
 def sql(statement: str, database: str = "chom") -> list[list[str]]:
-    printed = out("mariadb", "--batch", "--skip-column-names", "--default-character-set=utf8mb4", database, data=statement)
+    printed = out(*CLIENTS[engine()], name_of(database, engine()), data=statement)
     return [line.split("\t") for line in printed.splitlines()]
 
 
-def tables(before: dict[str, t.Any], database: str = "chom") -> dict[str, dict[str, int]]:
+def name_of(database: str, kind: str) -> str:
+    """What the client calls the live database, or one that lies beside it."""
+    return database.replace("chom", FILE, 1) if kind == "sqlite" else database
+
+
+def engine() -> str:
+    return settings()["DB_CONNECTION"]
+
+
+def tables(before: dict[str, t.Any], database: str = "chom") -> dict[str, dict[str, t.Any]]:
     """Rows and a checksum of each table, up to the last row of the state before."""
     columns: dict[str, list[str]] = {}
-    for table, column in sql(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() "
-        "ORDER BY table_name, ordinal_position",
-        database,
-    ):
+    for table, column in sql(COLUMNS[engine()], database):
         columns.setdefault(table, []).append(column)
     statements = []
     for table, names in columns.items():
-        quoted = ", ".join(f"QUOTE(`{name}`)" for name in names)
         last = before.get(table, {}).get("last")
         where = f"WHERE id <= {last}" if last is not None else ""
-        statements.append(
-            f"SELECT '{table}', COUNT(*), IFNULL(MAX(id), 0), IFNULL(SUM(CRC32(CONCAT_WS(CHAR(31), {quoted}))), 0) FROM `{table}` {where};"
-        )
+        checksum = CHECKSUMS[engine()](table, names, where)
+        statements.append(f"SELECT '{table}', COUNT(*), COALESCE(MAX(id), 0), {checksum} FROM {table} {where};")
     rows = sql("\n".join(statements), database)
-    return {table: {"rows": int(count), "last": int(last), "checksum": int(checksum)} for table, count, last, checksum in rows}
+    return {table: {"rows": int(count), "last": int(last), "checksum": checksum} for table, count, last, checksum in rows}
 
 
 def durable() -> dict[str, t.Any]:

@@ -29,6 +29,7 @@ import typing as t
 import yaml
 
 from ansible_collections.lastgood.rollback.molecule.shared.cases import CASES, HOSTS, Case, Run
+from ansible_collections.lastgood.rollback.molecule.shared.host_state import CLIENTS, name_of
 from ansible_collections.lastgood.rollback.tests.tools.prober import PAGE, Answer, Prober, Site, load, summarise
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -41,6 +42,12 @@ SECRET_PATH = "/services/T000/B000/webhook-secret"
 PARKED, LATER = 20, 50
 PAGES = ("/", "/login", "/dashboard", "/organizations", "/sites", "/health/ready", "/health/live", "/health/basic", "/css/app.css")
 PATIENCE_SECONDS = 240
+CONNECTIONS = {"mariadb": "mysql", "postgresql": "pgsql", "sqlite": "sqlite"}
+INSTEAD: dict[str, dict[str, str]] = {  # what the profile says of another database
+    "mariadb": {},
+    "postgresql": {"mariadb.service": "postgresql@17-main.service", "/run/mysqld/mysqld.sock": "/run/postgresql"},
+    "sqlite": {"mariadb.service, ": "", "    administrator: {user: deploy, unix_socket: /run/mysqld/mysqld.sock}": "    administrator: {}"},
+}
 
 
 @dataclasses.dataclass
@@ -81,9 +88,10 @@ def read_record(case: str, run: str) -> Record:
 class Machine:
     """A test host, from behind the scenes and from outside."""
 
-    def __init__(self, name: str, layout: str = "git") -> None:
+    def __init__(self, name: str, layout: str = "git", database: str = "mariadb") -> None:
         self.name = name
         self.layout = layout
+        self.database = database
 
     @property
     def application(self) -> str:
@@ -101,6 +109,24 @@ class Machine:
     def artisan(self, *words: str) -> str:
         return self.chomhost("exec", self.name, "--", "runuser", "-u", "www-data", "--", "php", f"{self.application}/artisan", *words)
 
+    def rows(self, sql: str, database: str = "chom") -> list[list[str]]:
+        """What the application's database server, or the file, says."""
+        kind = CONNECTIONS[self.database]
+        client = [*CLIENTS[kind], name_of(database, kind)]
+        return [line.split("\t") for line in self.chomhost("exec", self.name, "--", *client, data=sql).splitlines()]
+
+    @property
+    def databases(self) -> list[str]:
+        """Those of the application: the live one, and what lies beside it."""
+        names: dict[str, t.Callable[[], list[list[str]]]] = {
+            "mariadb": lambda: self.rows("SHOW DATABASES"),
+            "postgresql": lambda: self.rows("SELECT datname FROM pg_database"),
+            "sqlite": lambda: [
+                [name.replace(".sqlite", "")] for name in self.type("ls --ignore='*-wal' --ignore='*-shm' /var/lib/chom").split()
+            ],
+        }
+        return [name for (name,) in names[self.database]() if name.startswith("chom")]
+
     def state(self, before: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         since = [json.dumps({"tables": before["tables"]})] if before else []
         printed = self.chomhost("exec", self.name, "--", "python3", "-", *since, data=STATE.read_text())
@@ -115,8 +141,8 @@ class Machine:
 def prepare(name: str, case: Case) -> None:
     """A fresh host with things that must not be lost on it, then the bad release."""
     shutil.rmtree(RECORDS / name, ignore_errors=True)
-    machine = Machine(case.host, case.layout)
-    machine.chomhost("create", "--variant", case.variant, "--layout", case.layout, case.host)
+    machine = Machine(case.host, case.layout, case.database)
+    machine.chomhost("create", "--variant", case.variant, "--layout", case.layout, "--database", case.database, case.host)
     site = machine.site
     for _visitor in range(3):
         _answer, cookie = site.ask("/session")
@@ -136,7 +162,7 @@ def rehearse(name: str, case: Case, only: t.Collection[str] = ()) -> None:
     """Make the runs of a case, one after the other."""
     folder = RECORDS / name
     folder.mkdir(parents=True, exist_ok=True)
-    machine = Machine(case.host, case.layout)
+    machine = Machine(case.host, case.layout, case.database)
     (folder / "inventory.yml").write_text(machine.chomhost("inventory", case.host))
     for run in case.runs:
         if only and run.name not in only:
@@ -213,8 +239,10 @@ def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.
         extra["salvage"] = json.loads((folder / f"{run.salvage_of}.json").read_text())["report"]["json"]["database"]["loss"]["salvage"]
     if webhook:
         extra["vault_chom_webhook_url"] = webhook
-    if run.profile or machine.layout != "git":
+    if run.profile or (machine.layout, machine.database) != ("git", "mariadb"):
         inventory = (INVENTORY / "group_vars/chom.yml").read_text().replace("/var/www/chom", machine.application)
+        for ours, theirs in INSTEAD[machine.database].items():
+            inventory = inventory.replace(ours, theirs)
         profile = yaml.safe_load(inventory)["rollback_application"]
         extra["rollback_application"] = laid_over({**profile, "layout": machine.layout}, run.profile)
     (scratch / "extra.json").write_text(json.dumps(extra))

@@ -33,7 +33,7 @@ class Rehearsed:
 
     @property
     def machine(self) -> Machine:
-        return Machine(self.case.host, self.case.layout)
+        return Machine(self.case.host, self.case.layout, self.case.database)
 
     @property
     def standard(self) -> bool:

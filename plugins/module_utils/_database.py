@@ -8,14 +8,29 @@ from __future__ import annotations
 
 import typing as t
 
-from . import _database_mysql, _database_postgresql
+from . import _database_mysql, _database_postgresql, _database_sqlite
 
 if t.TYPE_CHECKING:
     from ._command import Runner
     from ._database_credentials import Credentials
 
+_ASK: dict[str, t.Callable[..., list[list[str]]]] = {
+    "mysql": _database_mysql.query,
+    "postgresql": _database_postgresql.query,
+    "sqlite": _database_sqlite.query,
+}
+_READ_ONLY = {
+    "mysql": "SET SESSION TRANSACTION READ ONLY;\n",
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n",
+    "sqlite": "",  # never can, see there
+}
+
 
 def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60) -> list[list[str]]:
     """The rows that statements which every server understands give, as text."""
-    ask = _database_postgresql.query if credentials.engine == "postgresql" else _database_mysql.query
-    return ask(runner, credentials, sql, timeout=timeout)
+    return _ASK[credentials.engine](runner, credentials, sql, timeout=timeout)
+
+
+def ask(runner: Runner, credentials: Credentials, sql: str, *, timeout: float) -> list[list[str]]:
+    """The rows of a query in a session that cannot write."""
+    return query(runner, credentials, _READ_ONLY[credentials.engine] + sql, timeout=timeout)

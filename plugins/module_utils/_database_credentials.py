@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 import urllib.parse
 from dataclasses import dataclass, field, replace
@@ -53,10 +54,13 @@ class Credentials:
     user: str = ""
     password: str = field(default="", repr=False)
     certificate_authority: str = ""
+    owner: str | None = None  # the system's user whose file a SQLite database is
 
     @property
     def system_user(self) -> str | None:
-        """As whom programs have to run for a login without a password that PostgreSQL grants by the system's user (peer)."""
+        """As whom programs have to run: whose file it is, or whose login without a password PostgreSQL grants by the system's user (peer)."""
+        if self.engine == "sqlite":
+            return self.owner
         return self.user if self.engine == "postgresql" and self.socket and not self.password else None
 
     def with_database(self, database: str) -> Credentials:
@@ -82,6 +86,7 @@ def from_options(options: t.Mapping[str, t.Any], runner: Runner) -> Credentials:
         socket=options["login_unix_socket"] or "",
         user=options["login_user"] or "",
         password=options["login_password"] or "",
+        owner=options["environment_user"],
     )
     if options["environment_file"]:
         found = from_dotenv(runner, options["environment_file"], options["environment_user"])
@@ -101,19 +106,20 @@ def from_dotenv(runner: Runner, environment_file: str, user: str | None) -> Cred
         raise RollbackError(
             f"The environment file {environment_file} could not be read as {user or runner.me}: {done.stderr.strip() or 'no reason given'}."
         )
-    return from_settings(_dotenv.parse(done.stdout))
+    return from_settings(_dotenv.parse(done.stdout), environment_file, user)
 
 
-def from_settings(settings: t.Mapping[str, str]) -> Credentials:
-    """The database login in an application's settings, with Laravel's names and defaults."""
+def from_settings(settings: t.Mapping[str, str], environment_file: str = "", owner: str | None = None) -> Credentials:
+    """The database login in an application's settings, with Laravel's names and defaults; owner is who may read the file that they are from."""
     known = {name: _dotenv.plain(value) for name, value in settings.items()}
     url = known.get("DB_URL") or known.get("DATABASE_URL") or ""
     if url:
-        return _from_url(url)
+        return _from_url(url, owner)
     connection = known.get("DB_CONNECTION") or "mysql"
     engine = _engine(connection, "DB_CONNECTION")
     if engine == "sqlite":
-        return Credentials(engine=engine, database=known.get("DB_DATABASE", ""))
+        place = os.path.join(os.path.dirname(environment_file), "database", "database.sqlite") if environment_file else ""
+        return Credentials(engine=engine, database=known.get("DB_DATABASE") or place, owner=owner)
     host = known.get("DB_HOST") or "127.0.0.1"
     return Credentials(
         engine=engine,
@@ -127,7 +133,7 @@ def from_settings(settings: t.Mapping[str, str]) -> Credentials:
     )
 
 
-def _from_url(url: str) -> Credentials:
+def _from_url(url: str, owner: str | None) -> Credentials:
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
@@ -135,7 +141,7 @@ def _from_url(url: str) -> Credentials:
         raise RollbackError("The database address (DB_URL) in the environment file cannot be read.") from None
     engine = _engine(parts.scheme.partition("+")[0], "DB_URL")  # SQLAlchemy names the driver behind a plus sign
     if engine == "sqlite":
-        return Credentials(engine=engine, database=urllib.parse.unquote(parts.path))
+        return Credentials(engine=engine, database=urllib.parse.unquote(parts.path), owner=owner)
     host = urllib.parse.unquote(parts.hostname or "127.0.0.1")
     return Credentials(
         engine=engine,

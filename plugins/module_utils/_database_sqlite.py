@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from . import _packing
 from ._command import elevated
+from ._database_error import OTHER, SUMMARIES, UNKNOWN_DATABASE, DatabaseError
 from ._errors import CommandError, RollbackError
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._database_credentials import Credentials
     from ._packing import Packing
 
 _ASIDE = "/var/tmp"  # on disk, where /tmp is often memory
@@ -44,6 +46,25 @@ with contextlib.closing(sqlite3.connect("file:" + urllib.parse.quote(source) + "
             "rows_basis": "dump", "not_transactional": [], "warnings": [], "collation": None, "routines": 0, "events": 0,
         }))
 """
+
+_QUERY = """
+import contextlib, json, sqlite3, sys, urllib.parse
+
+path, sql = sys.argv[1:]
+with contextlib.closing(sqlite3.connect("file:" + urllib.parse.quote(path) + "?mode=ro", uri=True, timeout=10)) as base:
+    base.execute("PRAGMA query_only = 1")
+    print(json.dumps([["NULL" if value is None else str(value) for value in row] for row in base.execute(sql)]))
+"""
+
+
+def query(runner: Runner, credentials: Credentials, sql: str, *, timeout: float = 60) -> list[list[str]]:
+    """The rows of one query that can change nothing, as text; SQL's NULL arrives as the text NULL."""
+    done = runner.run(["python3", "-c", _QUERY, credentials.database, sql], user=credentials.system_user, timeout=timeout, check=False)
+    if done.rc == 0:
+        return t.cast("list[list[str]]", json.loads(done.stdout))
+    why = (done.stderr.strip().splitlines() or ["it took too long" if done.timed_out else "no reason given"])[-1]
+    reason = UNKNOWN_DATABASE if "unable to open database file" in why else OTHER
+    raise DatabaseError(f"The SQLite database {credentials.database} {SUMMARIES[reason]}: {why.rstrip('.')}.", reason=reason)
 
 
 @dataclass

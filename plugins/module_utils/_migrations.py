@@ -33,6 +33,13 @@ _DESTRUCTIVE = re.compile(
     re.I,
 )
 
+_OF_SCHEMA = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = "
+_COLUMNS = {
+    "mysql": f"{_OF_SCHEMA}DATABASE()",
+    "postgresql": f"{_OF_SCHEMA}current_schema()",
+    "sqlite": "SELECT t.name, c.name, c.type FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'",
+}
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -135,9 +142,7 @@ class Tool:
 
 def schema(runner: Runner, credentials: Credentials) -> dict[str, str]:
     """The tables, and the columns with their types, that are there."""
-    current = "current_schema()" if credentials.engine == "postgresql" else "DATABASE()"
-    sql = f"SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = {current}"
-    rows = query(runner, credentials, sql, timeout=60)
+    rows = query(runner, credentials, _COLUMNS[credentials.engine], timeout=60)
     return {**{table: "" for table, _column, _type in rows}, **{f"{table}.{column}": type_ for table, column, type_ in rows}}
 
 

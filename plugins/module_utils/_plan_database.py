@@ -56,6 +56,8 @@ def choose(application: t.Mapping[str, t.Any], wanted: Wanted, recorded: str | N
     if not found:
         said = ", ".join(f"{name} {value}" for name, value in described.items())
         raise RollbackError(f"No backup fits {said}. {_offered(directory, backups)}", next_command=_again(backups))
+    if wanted.get("tables") and found[0]["engine"] == "sqlite":
+        raise RollbackError("A SQLite database goes back as a whole, not by single tables.", next_command="run again without -e tables=")
     unknown = sorted(set(wanted.get("tables") or ()) - set(found[0].get("tables") or ()))
     if unknown:
         raise RollbackError(

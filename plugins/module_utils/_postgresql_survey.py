@@ -68,6 +68,7 @@ _KINDS = (
     "policies",
     "large_objects",
 )
+_OWN_TABLESPACE = "pg_default"  # where a database is without being asked; to name it takes a right that who makes databases lacks
 _LISTS = {"search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"}
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]+?))\s*(?:,|$)')
 
@@ -158,9 +159,10 @@ def creation(name: str, about: t.Mapping[str, t.Any], server_number: int) -> str
         "ENCODING": _text(about["encoding"]),
         "LC_COLLATE": _text(about["collate"]),
         "LC_CTYPE": _text(about["ctype"]),
-        "TABLESPACE": quoted_name(about["tablespace"]),
         "CONNECTION LIMIT": str(about["connection_limit"]),
     }
+    if about["tablespace"] != _OWN_TABLESPACE:
+        options["TABLESPACE"] = quoted_name(about["tablespace"])
     if server_number >= 150000:
         options["LOCALE_PROVIDER"] = about["provider"]
     if about["provider"] != "libc":

@@ -208,7 +208,8 @@ def _sql(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) ->
     query = options.get("query")
     if query is None:
         options = {**options, "expected": "1"}
-    return SqlProbe(around.runner, from_settings(around.settings), query or "SELECT 1", limits_from(options))
+    login = from_settings(around.settings, around.environment_file, around.environment_user)
+    return SqlProbe(around.runner, login, query or "SELECT 1", limits_from(options))
 
 
 def _resources(options: Options, around: Surroundings, cookie: t.Mapping[str, str]) -> Ask:

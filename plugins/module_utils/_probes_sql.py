@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import typing as t
 
-from . import _database_credentials as credentials
-from . import _database_mysql as mysql
+from . import _database
 from ._probes import ProbeError
 from ._probes_limits import Limits
 
 if t.TYPE_CHECKING:
     from ._command import Runner
-
-_READ_ONLY = "SET SESSION TRANSACTION READ ONLY;\n"
+    from ._database_credentials import Credentials
 
 
 class SqlProbe:
     """Asks the application's database with the application's login, in a session that cannot write."""
 
-    def __init__(self, runner: Runner, login: credentials.Credentials, query: str, limits: Limits) -> None:
-        if login.engine != "mysql":
-            raise ValueError(f"the database kind {login.engine} cannot be asked; only MySQL and MariaDB can")
+    def __init__(self, runner: Runner, login: Credentials, query: str, limits: Limits) -> None:
         self._runner = runner
         self._login = login
         self._query = query
         self._limits = limits
 
     def __call__(self, seconds: float) -> dict[str, t.Any]:
-        rows = mysql.query(self._runner, self._login, _READ_ONLY + self._query, timeout=seconds)
+        rows = _database.ask(self._runner, self._login, self._query, timeout=seconds)
         if not rows:
             raise ProbeError("the query gave no row, so there is no data")
         value = rows[0][0]

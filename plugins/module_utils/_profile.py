@@ -104,7 +104,7 @@ APPLICATION: Options = {
     "caches": _names(default=["packages", "config", "route", "view", "event"], choices=["config", "route", "view", "event", "packages"]),
     "backup": _group(
         {
-            "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"], "default": "mysql"},
+            "engine": {"type": "str", "choices": ["mysql", "postgresql", "sqlite"]},
             "form": {"type": "str", "choices": ["logical", "physical"], "default": "logical"},
             "directory": {"type": "str"},
             "minimum_free": {"type": "str", "default": "64M"},

@@ -13,6 +13,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ._command import elevated
+from ._database_credentials import Credentials
+from ._database_sqlite import query
 from ._errors import CommandError, RollbackError
 from ._packing import unpacking
 from ._restore_record import UNTOUCHED
@@ -22,6 +24,7 @@ if t.TYPE_CHECKING:
     from ._packing import Keys
     from ._restore import Backup
 
+_SLOW = 3600
 _LOGS = ("-wal", "-shm", "-journal")
 _ASK = """
 import contextlib, json, os, sqlite3, sys, urllib.parse
@@ -56,9 +59,6 @@ with contextlib.closing(sqlite3.connect("file:" + urllib.parse.quote(path) + "?m
         base.executemany("DELETE FROM sqlite_sequence WHERE name = ?", [(name,) for name in numbers])
         base.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", numbers.items())
         print("null")
-    elif task == "ask":
-        base.execute("PRAGMA query_only = 1")
-        print(json.dumps([["NULL" if value is None else str(value) for value in row] for row in ask(more[0])]))
     else:
         try:
             base.execute("BEGIN EXCLUSIVE")
@@ -157,7 +157,7 @@ class SqliteEngine:
         return t.cast("list[str]", self._do("violations", database))
 
     def ask(self, database: str, sql: str) -> list[list[str]]:
-        return t.cast("list[list[str]]", self._do("ask", database, sql))
+        return query(self.runner, Credentials("sqlite", database, owner=self.user), sql, timeout=_SLOW)
 
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         raise RollbackError("A SQLite database is swapped as a whole: the option tables is for database servers.")
@@ -197,7 +197,7 @@ class SqliteEngine:
         )
 
     def _do(self, task: str, database: str, *more: str) -> t.Any:
-        done = self.runner.run(["python3", "-c", _ASK, task, database, *more], user=self.user, timeout=3600, check=False)
+        done = self.runner.run(["python3", "-c", _ASK, task, database, *more], user=self.user, timeout=_SLOW, check=False)
         if done.rc != 0:
             raise RollbackError(f"The SQLite database {database} could not be used: {_last(done.stderr)}.")
         return json.loads(done.stdout)

@@ -51,7 +51,7 @@ options:
           - V(units) asks systemd.
           - V(log) counts entries that should not be in a log.
           - V(redis) logs in to Redis, sends C(PING) and counts jobs.
-          - V(sql) asks the application's MySQL or MariaDB database.
+          - V(sql) asks the application's database, in a session that cannot write.
           - V(resources) measures processors, memory and disk of the host.
           - V(prometheus) asks a query of Prometheus.
           - V(alertmanager) counts the alerts that fire.

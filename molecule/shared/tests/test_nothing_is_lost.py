@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 import time
-import typing as t
 
 import pytest
 
-from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import LATER, PARKED
+from ansible_collections.lastgood.rollback.molecule.shared.rehearsal import LATER, PARKED, Machine
 from ansible_collections.lastgood.rollback.molecule.shared.rehearsed import Rehearsed, only
-
-if t.TYPE_CHECKING:
-    from testinfra.host import Host
 
 EXPECTED = {
     "rolled_back", "nothing_to_do", "refused", "held", "checked", "interrupted", "cut_off", "resumed", "undone", "aborted", "went_back",
@@ -58,21 +54,21 @@ def test_a_visitor_s_session_goes_on_where_it_was(rehearsed: Rehearsed) -> None:
 
 @only(lambda rehearsed: rehearsed.last and rehearsed.run.expected == "rolled_back")
 @requirement("CHOM-1.4-01")
-def test_every_acknowledged_sign_up_exists(rehearsed: Rehearsed, host: Host) -> None:
+def test_every_acknowledged_sign_up_exists(rehearsed: Rehearsed) -> None:
     acknowledged = {str(identifier) for run in _runs(rehearsed) for identifier in run.users().acknowledged}
     assert acknowledged, "nobody could sign up, not even at the end"
-    rows = host.check_output(f'mariadb -N chom -e "SELECT id FROM users WHERE id IN ({", ".join(acknowledged)})"')
-    assert set(rows.split()) == acknowledged
+    rows = rehearsed.machine.rows(f"SELECT id FROM users WHERE id IN ({', '.join(acknowledged)})")
+    assert {number for (number,) in rows} == acknowledged
 
 
 @only(lambda rehearsed: rehearsed.last and rehearsed.run.expected == "rolled_back" and not rehearsed.case.off)
 @requirement("CHOM-1.4-01")
-def test_every_job_of_an_acknowledged_sign_up_is_done_once(rehearsed: Rehearsed, host: Host) -> None:
+def test_every_job_of_an_acknowledged_sign_up_is_done_once(rehearsed: Rehearsed) -> None:
     """A job may also have failed while the release was there whose jobs fail; it is in failed_jobs then."""
     acknowledged = {str(identifier) for run in _runs(rehearsed) for identifier in run.users().acknowledged}
     done: dict[str, int] = {}
     for _attempt in range(60):
-        done = _jobs_done(host, acknowledged)
+        done = _jobs_done(rehearsed.machine, acknowledged)
         if all(done.get(identifier, 0) >= 5 for identifier in acknowledged):
             break
         time.sleep(0.25)
@@ -83,23 +79,19 @@ def _runs(rehearsed: Rehearsed) -> list[Rehearsed]:
     return [Rehearsed(rehearsed.name, rehearsed.case, run) for run in rehearsed.case.runs if run.expected != "refused"]
 
 
-def _jobs_done(host: Host, acknowledged: set[str]) -> dict[str, int]:
+def _jobs_done(machine: Machine, acknowledged: set[str]) -> dict[str, int]:
     numbers = ", ".join(f"'{identifier}'" for identifier in acknowledged)
-    rows = host.check_output(
-        f"mariadb -N chom -e \"SELECT subject, COUNT(*) FROM processed_jobs WHERE kind <> 'task' AND subject IN ({numbers}) GROUP BY subject\""
-    )
-    done = {subject: int(count) for subject, count in (line.split("\t") for line in rows.splitlines())}
-    for payload in host.check_output('mariadb -N -r chom -e "SELECT payload FROM failed_jobs"').splitlines():
+    rows = machine.rows(f"SELECT subject, COUNT(*) FROM processed_jobs WHERE kind <> 'task' AND subject IN ({numbers}) GROUP BY subject")
+    done = {subject: int(count) for subject, count in rows}
+    for (payload,) in machine.rows("SELECT payload FROM failed_jobs"):
         for identifier in acknowledged:
-            if f'\\"subject\\";s:{len(identifier)}:\\"{identifier}\\"' in payload:
+            if f'"subject";s:{len(identifier)}:"{identifier}"' in payload.replace("\\", ""):
                 done[identifier] = done.get(identifier, 0) + 1
     return done
 
 
 @only(lambda rehearsed: rehearsed.run.job_at_work)
-def test_a_job_at_work_is_finished_once_by_the_code_that_began_it(rehearsed: Rehearsed, host: Host) -> None:
+def test_a_job_at_work_is_finished_once_by_the_code_that_began_it(rehearsed: Rehearsed) -> None:
     since = rehearsed.record.before["tables"]["processed_jobs"]["last"]
-    rows = host.check_output(
-        f"mariadb -N chom -e \"SELECT version FROM processed_jobs WHERE id > {since} AND kind = 'task' AND queue = 'reports' ORDER BY id LIMIT 1\""
-    )
-    assert rows.split() == ["1.2.4"]
+    asked = f"SELECT version FROM processed_jobs WHERE id > {since} AND kind = 'task' AND queue = 'reports' ORDER BY id LIMIT 1"
+    assert rehearsed.machine.rows(asked) == [["1.2.4"]]

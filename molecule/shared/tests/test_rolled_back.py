@@ -146,7 +146,8 @@ def test_the_caches_are_those_of_the_target(rehearsed: Rehearsed, host: Host) ->
 @only(lambda rehearsed: rehearsed.last)
 @requirement("CHOM-4.3-01", "CHOM-4.3-02", "CHOM-4.3-03", "CHOM-4.3-04", "CHOM-4.3-05", "CHOM-CL-15")
 def test_all_services_run(rehearsed: Rehearsed, host: Host) -> None:
-    for name in ("nginx", "php8.4-fpm", "mariadb", "redis-server", "chom-queue-worker"):
+    server = {"mariadb": ["mariadb"], "postgresql": ["postgresql@17-main"], "sqlite": []}[rehearsed.case.database]
+    for name in ("nginx", "php8.4-fpm", "redis-server", "chom-queue-worker", *server):
         assert host.service(name).is_running, name
     assert host.service("chom-scheduler.timer").is_running
 
@@ -171,13 +172,12 @@ def test_every_worker_was_stopped_and_is_a_new_process(rehearsed: Rehearsed) -> 
 @requirement("CHOM-7.2-16")
 def test_each_worker_does_a_job_with_the_target_s_code(rehearsed: Rehearsed, host: Host) -> None:
     queues = [name.removeprefix("chom-queue-").removesuffix(".service") for name in rehearsed.ran]
-    last = host.check_output('mariadb -N chom -e "SELECT MAX(id) FROM processed_jobs"')
+    last = rehearsed.machine.rows("SELECT MAX(id) FROM processed_jobs")[0][0]
     add = "; ".join(f"php {APPLICATION}/artisan chom:enqueue 1 --queue={queue}" for queue in queues)
     host.check_output("runuser -u www-data -- sh -c %s", add)
     done: dict[str, str] = {}
     for _attempt in range(60):
-        rows = host.check_output(f"mariadb -N chom -e \"SELECT queue, version FROM processed_jobs WHERE id > {last} AND kind = 'task'\"")
-        done = dict(line.split("\t") for line in rows.splitlines())
+        done = dict(rehearsed.machine.rows(f"SELECT queue, version FROM processed_jobs WHERE id > {last} AND kind = 'task'"))
         if set(done) >= set(queues):
             break
         time.sleep(0.25)

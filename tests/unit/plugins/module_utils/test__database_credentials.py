@@ -47,6 +47,11 @@ def test_sqlite_needs_only_a_path() -> None:
     )
 
 
+def test_a_file_of_sqlite_that_is_not_named_is_where_laravel_puts_it_and_belongs_to_the_application() -> None:
+    found = from_settings({"DB_CONNECTION": "sqlite"}, "/var/www/chom/.env", "www-data")
+    assert (found.database, found.system_user) == ("/var/www/chom/database/database.sqlite", "www-data")
+
+
 def test_postgresql_has_its_own_port_and_names_a_socket_as_host() -> None:
     assert from_settings({**LOGIN, "DB_CONNECTION": "pgsql", "DB_SOCKET": "/run/mysqld/mysqld.sock"}) == Credentials(
         engine="postgresql", database="chom", host="127.0.0.1", port=5432, user="chom", password="secret"

@@ -94,6 +94,12 @@ def test_what_fits_nothing_takes_nothing(application: dict[str, t.Any], wanted: 
         _plan_database.choose(application, wanted, "b1")
 
 
+def test_a_file_goes_back_as_a_whole(application: dict[str, t.Any], tmp_path: pathlib.Path) -> None:
+    make(tmp_path, "b4", "05", engine="sqlite")
+    with pytest.raises(RollbackError, match="goes back as a whole"):
+        _plan_database.choose(application, {"backup": "b4", "tables": ["users"]}, None)
+
+
 def test_a_time_must_say_its_zone(application: dict[str, t.Any]) -> None:
     with pytest.raises(RollbackError, match="time zone"):
         _plan_database.choose(application, {"before": "2026-11-22T02:00:00"}, None)

@@ -57,11 +57,15 @@ def test_a_table_s_name_says_its_schema_and_cannot_mislead() -> None:
 def test_a_database_like_the_one_that_was_backed_up_is_created() -> None:
     assert _postgresql_survey.creation('a"b', ABOUT, 140000) == (
         'CREATE DATABASE "a""b" TEMPLATE = template0 OWNER = "shop" ENCODING = \'UTF8\' LC_COLLATE = \'C.UTF-8\''
-        " LC_CTYPE = 'C.UTF-8' TABLESPACE = \"pg_default\" CONNECTION LIMIT = -1"
+        " LC_CTYPE = 'C.UTF-8' CONNECTION LIMIT = -1"
     )
     icu = _postgresql_survey.creation("x", {**ABOUT, "provider": "icu", "locale": "nl-NL", "rules": "&a < 'b"}, 170000)
     assert icu.endswith("LOCALE_PROVIDER = icu ICU_LOCALE = 'nl-NL' ICU_RULES = '&a < ''b'")
     assert "BUILTIN_LOCALE = 'C'" in _postgresql_survey.creation("x", {**ABOUT, "provider": "builtin", "locale": "C"}, 170000)
+
+
+def test_only_a_tablespace_of_its_own_is_named_since_that_takes_a_right() -> None:
+    assert 'TABLESPACE = "fa""st"' in _postgresql_survey.creation("x", {**ABOUT, "tablespace": 'fa"st'}, 140000)
 
 
 def test_its_own_settings_and_privileges_follow() -> None:

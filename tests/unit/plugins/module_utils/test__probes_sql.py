@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 
@@ -54,9 +55,18 @@ def test_a_refused_login_is_a_failure_without_the_password() -> None:
     assert "geheim" not in str(caught.value)
 
 
-def test_other_kinds_of_databases_are_refused() -> None:
-    with pytest.raises(ValueError, match="the database kind sqlite cannot be asked"):
-        SqlProbe(Scripted(), Credentials(engine="sqlite"), "SELECT 1", Limits())
+def test_postgresql_is_asked_by_its_own_client() -> None:
+    runner = Scripted().on("psql *", "1\n")
+    assert SqlProbe(runner, replace(LOGIN, engine="postgresql"), "SELECT 1", Limits(expected="1"))(5)["value"] == "1"
+    assert runner.calls[0].stdin == "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\nSELECT 1"
+    assert "geheim" not in runner.calls[0].line
+
+
+def test_a_file_of_sqlite_is_asked_as_whose_it_is() -> None:
+    runner = Scripted().on("python3 *", '[["1"]]')
+    login = Credentials(engine="sqlite", database="/srv/chom.sqlite", owner="www-data")
+    assert SqlProbe(runner, login, "SELECT 1", Limits(expected="1"))(5)["value"] == "1"
+    assert runner.calls[0].user == "www-data"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ units() {
         systemctl enable --quiet "chom-queue-$queue.service"
     done
     systemctl enable --quiet chom-scheduler.timer chom-nightly-dump.timer
+    systemctl disable --quiet postgresql.service # the application's database is MariaDB unless other_database.sh moves it
     systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer
     systemd-machine-id-setup > /dev/null
 }

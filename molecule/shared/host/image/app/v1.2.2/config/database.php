@@ -18,6 +18,23 @@ return [
             'strict' => true,
             'engine' => 'InnoDB',
         ],
+        'pgsql' => [
+            'driver' => 'pgsql',
+            'host' => env('DB_HOST', '127.0.0.1'),
+            'port' => env('DB_PORT', '5432'),
+            'database' => env('DB_DATABASE', 'chom'),
+            'username' => env('DB_USERNAME', 'chom'),
+            'password' => env('DB_PASSWORD', ''),
+            'charset' => 'utf8',
+            'prefix' => '',
+            'search_path' => 'public',
+        ],
+        'sqlite' => [
+            'driver' => 'sqlite',
+            'database' => env('DB_DATABASE'),
+            'prefix' => '',
+            'foreign_key_constraints' => true,
+        ],
     ],
     'migrations' => 'migrations',
     'redis' => [
