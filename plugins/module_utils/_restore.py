@@ -36,6 +36,11 @@ RETURNING = "returning"
 RETURNED = "returned"
 RELEASED = "released"
 
+_A_TABLE = {
+    "mysql": "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() LIMIT 1",
+    "postgresql": "SELECT 1 FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') LIMIT 1",
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' LIMIT 1",
+}
 _MOST_LEFT = 6  # side databases that a server could not remove
 _FALSE = {"", "0", "f", "false", "null", "none"}
 
@@ -152,7 +157,7 @@ class Restore:
         return {
             "stage": self.stage,
             "side": self._side_that_is(),
-            "kept": known.get("kept") if self.stage in (SWAPPING, SWAPPED, RETURNING) else None,
+            "kept": known.get("kept") if self.stage in (SWAPPING, SWAPPED, RETURNING) and not known.get("gone") else None,
             "proof": known.get("proof"),
             "backup": known.get("backup"),
             "record": self.record.path,
@@ -364,10 +369,18 @@ class Restore:
         known = self.record.facts
         if not self.check_mode:
             if self.stage != SWAPPING:
-                self.record.write(gone=not self.engine.exists(self.wanted.live))
+                self.record.write(gone=self._nothing_there())
             self._exchange(SWAPPING, known["side"], known["kept"])
             self.record.write(stage=SWAPPED, swapped=utc())
         return True
+
+    def _nothing_there(self) -> bool:
+        """Whether there is no live database, or none with a table: then there is nothing to return to. A damaged one is something."""
+        if not self.engine.exists(self.wanted.live):
+            return True
+        with contextlib.suppress(RollbackError):
+            return not self.engine.ask(self.wanted.live, _A_TABLE[self.engine.engine])
+        return False
 
     def _returned(self) -> bool:
         if self.stage in (LOADING, PROVEN, RETURNED):  # what is live was never replaced, or is back
@@ -377,7 +390,7 @@ class Restore:
             raise RollbackError(f"There is no replaced database of {self.wanted.live} to return to.", state=UNTOUCHED)
         if self.record.facts.get("gone") and self.stage != RETURNING:
             raise RollbackError(
-                f"There was no database {self.wanted.live} when it was restored: nothing is left to return to.",
+                f"There was no database {self.wanted.live}, or none with tables, when it was restored: nothing is left to return to.",
                 state=UNTOUCHED,
                 next_command="ansible-playbook playbooks/status.yml   # see how it is now",
             )

@@ -179,7 +179,7 @@ side:
   type: str
   sample: chom__side
 kept:
-  description: The database that was replaced; null when there is none.
+  description: The database that was replaced; null when there is none, also because there was no live database, or none with tables.
   returned: always
   type: str
   sample: chom__kept_20261122t101500z

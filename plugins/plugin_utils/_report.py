@@ -243,7 +243,10 @@ def _database(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if found["returned"]:
         yield "- The database is the one from before the rollback again. The restored one is kept beside it."
     elif found["swapped"]:
-        yield f"- {what} went back to {found['data_of']} (backup `{found['backup']}`). What was replaced is kept as `{found['kept']}`."
+        replaced = (
+            f"What was replaced is kept as `{found['kept']}`." if found["kept"] else "There was no database, or none with tables, before."
+        )
+        yield f"- {what} went back to {found['data_of']} (backup `{found['backup']}`). {replaced}"
     else:
         yield "- The live database was not replaced by this run."
     if found["loss"]:

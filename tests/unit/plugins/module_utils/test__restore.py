@@ -125,7 +125,9 @@ class Bench:
         wanted = _restore.Wanted(live=live, backup=backup or str(self.folder / "one.manifest.json"), **more)
         restore = _restore.Restore(t.cast("t.Any", None), self.engine, self.record, wanted, check)
         with self.record.alone(create=not check):
-            return restore.reach(state)
+            changed = restore.reach(state)
+            self.told = restore.facts()
+            return changed
 
     def facts(self) -> dict[str, t.Any]:
         found: dict[str, t.Any] = json.loads((self.folder / "state/db_restore.json").read_text())
@@ -342,9 +344,27 @@ def test_what_was_gone_is_restored_and_not_returned_to(bench: Bench) -> None:
         bench.reach("swapped")
     bench.engine.fails.clear()
     assert bench.reach("swapped")
-    with pytest.raises(RollbackError, match="no database shop when it was restored: nothing is left to return to"):
+    assert bench.told["kept"] is None
+    with pytest.raises(RollbackError, match="no database shop, or none with tables, when it was restored: nothing is left to return to"):
         bench.reach("returned")
     assert bench.engine.databases["shop"] == "new from one"
+
+
+def test_an_empty_database_is_nothing_to_return_to(bench: Bench) -> None:
+    bench.engine.answer = []
+    assert bench.reach("swapped")
+    assert bench.told["kept"] is None
+    with pytest.raises(RollbackError, match="or none with tables"):
+        bench.reach("returned")
+
+
+def test_a_damaged_database_is_something_to_return_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_database: str, _sql: str) -> list[list[str]]:
+        raise RollbackError("damaged")
+
+    monkeypatch.setattr(bench.engine, "ask", damaged)
+    assert bench.reach("swapped")
+    assert bench.reach("returned")
 
 
 def test_what_a_killed_server_cannot_remove_is_passed_by(bench: Bench) -> None:

@@ -233,6 +233,12 @@ def test_says_what_going_back_with_the_database_lost_and_where_that_is(facts: di
     assert not lines(text, "The database was not changed")
 
 
+def test_what_was_not_there_is_not_said_to_be_kept(facts: dict[str, t.Any]) -> None:
+    facts["plan"]["database"] = {"backup": {"id": "b1", "started": "2025-11-22T02:00:00Z"}, "tables": []}
+    facts["steps"].update({**RESTORE, "swap database": {**RESTORE["swap database"], "kept": None}})
+    assert lines(_report.markdown(_report.compose(facts, NOW)), "(backup `b1`). There was no database, or none with tables, before.")
+
+
 def test_a_database_that_was_not_replaced_lost_nothing(facts: dict[str, t.Any]) -> None:
     facts["plan"]["database"] = {"backup": {"id": "b1", "started": "2025-11-22T02:00:00Z"}, "tables": ["users"]}
     facts["steps"].update({**RESTORE, "swap database": {**RESTORE["swap database"], "failed": True}})
