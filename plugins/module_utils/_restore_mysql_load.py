@@ -36,7 +36,10 @@ _ENDS = b"\n-- Dump completed"
 _KEY = re.compile(r"^  ((?:UNIQUE )?KEY `((?:[^`]|``)+)` .*?),?$", re.MULTILINE)
 _COUNTER = re.compile(r"^  (`(?:[^`]|``)+`) .*\bAUTO_INCREMENT\b", re.MULTILINE)
 _CUT = "ERROR 1064 "  # what a server says to the beginning of a statement
-_SETTINGS = "SET SESSION foreign_key_checks = 0;\n"
+_SETTINGS = "SET SESSION foreign_key_checks = 0, sql_mode = '';\n"
+_TRIGGER = b"\n/*!50003 CREATE*/ "
+_BODY = re.compile(rb"FOR\s+EACH\s+ROW", re.IGNORECASE)
+_LONGEST_DECLARATION = 1 << 14
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Loader:
         """Load everything; returns the events that would be at work, had they not been disabled on the way."""
         parts = self.backup.get("parts")
         if not parts:
-            self._load(None, _Quiet(self.enabled).feed)
+            self._load(None, self._tamed())
             return self.enabled
         for part in parts:
             if part["kind"] == "schema":
@@ -70,8 +73,13 @@ class Loader:
         self.fill(parts, jobs)
         for part in parts:
             if part["kind"] == "programs":
-                self._load(part, _Quiet(self.enabled).feed)
+                self._load(part, self._tamed())
         return self.enabled
+
+    def _tamed(self) -> t.Callable[[bytes], bytes]:
+        """Lets programs pass by so that they are made in the side database, and do nothing there."""
+        quiet, unbound = _Quiet(self.enabled), _Unbound()
+        return lambda chunk: quiet.feed(unbound.feed(chunk))
 
     def fill(self, parts: t.Sequence[t.Mapping[str, t.Any]], jobs: int) -> None:
         """Load the rows into the tables, which are there and empty."""
@@ -182,6 +190,32 @@ class _Shared:
         before, found, after = self._head.partition(_ROWS)
         self._head = None
         return before.replace(_UNCHECKED, _CHECKED) + found + after
+
+
+class _Unbound:
+    """Lets a dump pass by, but for the database that triggers may name: they would be made there, which is the live one."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        before, *declared = (self._held + chunk).split(_TRIGGER)
+        parts = [before, *(objects.unbound(_TRIGGER + text) for text in declared)]
+        self._held = parts.pop() if declared and self._begun(declared[-1]) else b""
+        out = b"".join(parts)
+        if not self._held and _ENDS not in out:
+            sure = len(out) - _cut(out)
+            out, self._held = out[:sure], out[sure:]
+        return out
+
+    def _begun(self, text: bytes) -> bool:
+        """Whether more of a declaration may come."""
+        return len(text) < _LONGEST_DECLARATION and not _BODY.search(text)
+
+
+def _cut(text: bytes) -> int:
+    """How many bytes at the end may be the beginning of a trigger."""
+    return next((size for size in range(len(_TRIGGER) - 1, 0, -1) if text.endswith(_TRIGGER[:size])), 0)
 
 
 class _Quiet:

@@ -55,7 +55,14 @@ _FOREIGN_KEY = re.compile(r"^  (CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY .*?),?$"
 _KEY = re.compile(r"^  (?:UNIQUE )?KEY (`(?:[^`]|``)+`) (.*?),?$", re.MULTILINE)
 _COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
 _CREATE = re.compile(r"CREATE (?:OR REPLACE )?")
-_BINARY = "SET character_set_results = binary;\n"
+_PLAIN = "sql_mode = ''"  # else names may come in the quotes of texts, and a backslash may stand for itself
+_BINARY = f"SET character_set_results = binary, {_PLAIN};\n"
+_NAME = rb"""(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\w$\x80-\xff]+)"""
+_OF_A_DATABASE = re.compile(
+    rb"(\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?)(?:%(name)s\s*\.\s*)?(%(name)s\s+(?:BEFORE|AFTER)\s+(?:INSERT|UPDATE|DELETE)\s+ON\s+)(?:%(name)s\s*\.\s*)?(?=%(name)s)"
+    % {b"name": _NAME},
+    re.IGNORECASE,
+)
 
 
 def definitions(runner: Runner, credentials: Credentials, database: str) -> list[Definition]:
@@ -78,17 +85,21 @@ def script(definition: Definition, *, replaces: bool) -> str:
     """Statements for the client that make it, in place of one with that name that may be there."""
     kind, name = definition["kind"], quoted_name(definition["name"])
     settings = [f"character_set_client = {definition['client']}", f"collation_connection = {definition['connection']}"]
-    if "sql_mode" in definition:
-        settings.append(f"sql_mode = {quoted_text(definition['sql_mode'])}")
+    settings.append(f"sql_mode = {quoted_text(definition['sql_mode'])}" if "sql_mode" in definition else _PLAIN)
     if "time_zone" in definition:
         settings.append(f"time_zone = {quoted_text(definition['time_zone'])}")
-    sql = definition["sql"]
+    sql = unbound(_bytes(definition["sql"])).decode("utf-8", "surrogateescape") if kind == "TRIGGER" else definition["sql"]
     mark = next(mark for mark in (f";{number}lastgood;" for number in range(100)) if mark not in sql)
     if kind == "VIEW" or (replaces and kind != "TRIGGER"):
         drop, sql = "", _CREATE.sub("CREATE OR REPLACE ", sql, count=1)
     else:
         drop = f"DROP {kind} IF EXISTS {name};\n"
     return f"SET NAMES utf8mb4;\n{drop}SET {', '.join(settings)};\nDELIMITER {mark}\n{sql}\n{mark}\nDELIMITER ;\n"
+
+
+def unbound(text: bytes) -> bytes:
+    """The declaration of a trigger without the database that it may name: the server repeats it as it was typed, wherever the trigger is to be."""
+    return _OF_A_DATABASE.sub(rb"\1\2", text, count=1)
 
 
 def foreign_keys(runner: Runner, credentials: Credentials, database: str) -> list[ForeignKey]:

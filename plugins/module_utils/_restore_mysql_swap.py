@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from ._restore_record import Record
 
 _WAIT_FOR_LOCKS = 10
-_SETTINGS = f"SET SESSION lock_wait_timeout = {_WAIT_FOR_LOCKS}, foreign_key_checks = 0;\n"
+_SETTINGS = f"SET SESSION lock_wait_timeout = {_WAIT_FOR_LOCKS}, foreign_key_checks = 0, sql_mode = '';\n"
 _SHOWS_NOTHING = re.compile(r"ERROR (1146|1054|1356|1305|1347)\b")  # a table, column or function that a view names does not exist
 MAY_NAME_DEFINERS = {"SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER", "ALL PRIVILEGES"}
 
@@ -69,6 +69,7 @@ class Swap:
                 "old": objects.definitions(self.runner, self.credentials, live) if self._there(live) else [],
                 "new": [objects.with_status(one, b"ENABLE") if one["name"] in enabled else one for one in found],
                 "foreign_keys": self._foreign_keys(live, incoming, tables) if tables else self._without_parents(live, incoming),
+                "grants": self._grants(live),
             }
             self._require_definers(plan)
         except RollbackError as error:
@@ -105,14 +106,11 @@ class Swap:
     def _rename(self, plan: dict[str, t.Any]) -> None:
         """The swap itself: before this statement live is the old database, after it the new one."""
         live, incoming, outgoing = (plan[name] for name in ("live", "incoming", "outgoing"))
-        here, coming, gone = (set(self.tables(name)) for name in (live, incoming, outgoing))
-        leaves = set(plan["leaves"]) - gone
-        if not plan["tables"] and not gone & set(plan["leaves"]):
-            leaves |= here  # what was made since the plan belongs to the old database too
-        comes = set(plan["comes"]) & coming
-        moves = [_move(table, live, outgoing) for table in sorted(leaves & here)] + [
-            _move(table, incoming, live) for table in sorted(comes)
-        ]
+        if self._renamed(plan):
+            return
+        here = set(self.tables(live))
+        leaves = set(plan["leaves"]) & here if plan["tables"] else here  # what was made since the plan belongs to the old database too
+        moves = [_move(table, live, outgoing) for table in sorted(leaves)] + [_move(table, incoming, live) for table in plan["comes"]]
         if not moves:
             return
         try:
@@ -120,6 +118,12 @@ class Swap:
         except RollbackError as error:
             self._put_back(plan, error)
             raise
+
+    def _renamed(self, plan: dict[str, t.Any]) -> bool:
+        """Whether the one statement came about. Only one side can tell: an empty backup brings no table, and a live database without any loses none."""
+        if plan["comes"]:
+            return not set(plan["comes"]) & set(self.tables(plan["incoming"]))
+        return bool(set(plan["leaves"]) & set(self.tables(plan["outgoing"])))
 
     def _cleared(self, plan: dict[str, t.Any]) -> str:
         """Statements that take away what stands in the way of the rename."""
@@ -135,7 +139,7 @@ class Swap:
     def _put_back(self, plan: dict[str, t.Any], error: RollbackError) -> None:
         """When the rename did not come about, give the old database its triggers back; the failure then touched nothing."""
         with contextlib.suppress(RollbackError):
-            if set(plan["leaves"]) <= set(self.tables(plan["live"])) and not set(plan["leaves"]) & set(self.tables(plan["outgoing"])):
+            if not self._renamed(plan) and set(plan["leaves"]) <= set(self.tables(plan["live"])):
                 for where, what in (("live", "old"), ("incoming", "new")):
                     self._make(plan[where], _triggers(plan, what))
                     self._add_foreign_keys(plan[where], plan["foreign_keys"].get(f"{where}_drops", []))
@@ -157,6 +161,16 @@ class Swap:
         self._do("".join(objects.dropped(one, plan["live"]) for one in old if (one["kind"], one["name"]) not in wanted))
         self._make(plan["live"], [one for one in new if not objects.same(one, known.get((one["kind"], one["name"])))])
         self.unmade = self._make(plan["outgoing"], [objects.with_status(one, b"DISABLE") for one in old])
+        for kind, name, *whom in [*plan.get("grants", []), *self._notes().get("grants", {}).get(plan["incoming"], [])]:
+            if (kind, name) in wanted:
+                with contextlib.suppress(RollbackError):  # an account may be gone, and to stop in the middle of a swap would be worse
+                    self._do(_granted(plan["live"], kind, name, *whom))
+
+    def _grants(self, database: str) -> list[list[str]]:
+        """Who may call which routine, where this login may see that: these privileges end when a routine is dropped."""
+        with contextlib.suppress(RollbackError):
+            return self._ask(f"SELECT routine_type, routine_name, user, host, proc_priv FROM mysql.procs_priv WHERE db = {quoted_text(database)}")
+        return []
 
     def _make(self, database: str, wanted: t.Sequence[Definition]) -> list[Definition]:
         """Make objects, views after what they show; returns views that showed nothing valid before and cannot be made."""
@@ -191,6 +205,7 @@ class Swap:
             "enabled": {outgoing: [one["name"] for one in plan["old"] if objects.enabled(one)]},
             "unmade": {outgoing: self.unmade},
             "foreign_keys": {outgoing: plan["foreign_keys"].get("leaving", [])},
+            "grants": {outgoing: plan.get("grants", [])},
         }
 
     def _foreign_keys(self, live: str, incoming: str, tables: t.Sequence[str]) -> dict[str, list[t.Any]]:
@@ -261,6 +276,14 @@ class Swap:
 
 def _move(table: str, source: str, target: str) -> str:
     return f"{quoted_name(source)}.{quoted_name(table)} TO {quoted_name(target)}.{quoted_name(table)}"
+
+
+def _granted(database: str, kind: str, name: str, user: str, host: str, privileges: str) -> str:
+    """The statement that gives an account its privileges on a routine again; a role has no host."""
+    given = [privilege for privilege in privileges.split(",") if privilege != "Grant"]
+    account = f"{quoted_name(user)}@{quoted_name(host)}" if host else quoted_name(user)
+    option = " WITH GRANT OPTION" if "Grant" in privileges.split(",") else ""
+    return f"GRANT {', '.join(given) or 'USAGE'} ON {kind} {quoted_name(database)}.{quoted_name(name)} TO {account}{option};\n"
 
 
 def _triggers(plan: dict[str, t.Any], what: str) -> list[Definition]:

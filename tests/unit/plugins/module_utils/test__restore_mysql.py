@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+from dataclasses import dataclass
 
 import pytest
 from databases import Streaming
@@ -185,6 +187,90 @@ def test_parts_of_one_table_do_not_lock_each_other_out(size: int) -> None:
         assert watch is not None
         out = b"".join(watch(dump[start : start + size]) for start in range(0, len(dump), size))
         assert out == dump.replace(b", UNIQUE_CHECKS=0", b", UNIQUE_CHECKS=1")
+
+
+QUALIFIED = b"""
+INSERT INTO `notes` VALUES ('/*!50003 CREATE*/ TRIGGER shop.x BEFORE INSERT ON shop.t');
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER `shop` . `x``y`
+  before  INSERT ON shop.`t` FOR EACH ROW INSERT INTO shop.log VALUES (NEW.a) */;;
+/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER plain AFTER UPDATE ON t FOR EACH ROW SET @a = 'TRIGGER a.b BEFORE INSERT ON c.d' */;;
+DELIMITER ;
+
+-- Dump completed on 2026-11-22
+"""
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64, 10_000])
+def test_a_trigger_that_names_its_database_is_made_where_the_dump_is_loaded(size: int) -> None:
+    unbound = load._Unbound()
+    passed = b"".join(unbound.feed(QUALIFIED[at : at + size]) for at in range(0, len(QUALIFIED), size))
+    wanted = QUALIFIED.replace(b"TRIGGER `shop` . `x``y`", b"TRIGGER `x``y`").replace(b"INSERT ON shop.`t` FOR", b"INSERT ON `t` FOR")
+    assert passed.rstrip(b"\n") == wanted.rstrip(b"\n")
+
+
+def test_a_trigger_that_is_made_again_names_no_database() -> None:
+    trigger = {"kind": "TRIGGER", "name": "x", "table": "t", "sql_mode": "", "client": "utf8mb4", "connection": "utf8mb4_general_ci"}
+    sql = 'CREATE DEFINER=`a`@`b` TRIGGER "shop"."x" AFTER DELETE ON "shop".t FOR EACH ROW DELETE FROM shop.log'
+    made = objects.script({**trigger, "sql": sql}, replaces=True)
+    assert 'CREATE DEFINER=`a`@`b` TRIGGER "x" AFTER DELETE ON t FOR EACH ROW DELETE FROM shop.log' in made
+
+
+@dataclass
+class Tables:
+    """Databases with names of tables only, in which renaming works."""
+
+    there: dict[str, set[str]]
+    fails: bool = False
+
+    def tables(self, database: str) -> list[str]:
+        return sorted(self.there.get(database, set()))
+
+    def do(self, sql: str, _database: str = "") -> None:
+        for source, table, target in re.findall(r"`(\w+)`\.`(\w+)` TO `(\w+)`\.", sql):
+            self.there[source].remove(table)
+            self.there.setdefault(target, set()).add(table)
+        if "RENAME" in sql and self.fails:
+            raise RollbackError("the connection was lost")
+
+
+def swapping(monkeypatch: pytest.MonkeyPatch, server: Tables, plan: dict[str, t.Any]) -> tuple[swap.Swap, dict[str, t.Any]]:
+    names = {"live": "shop", "incoming": "shop__side", "outgoing": "shop__kept"}
+    made = swap.Swap(t.cast("t.Any", None), Credentials(), t.cast("t.Any", None))
+    for name, instead in {
+        "tables": server.tables,
+        "_do": server.do,
+        "_drop_empty": lambda _name: None,
+        "_note": lambda **_facts: None,
+    }.items():
+        monkeypatch.setattr(made, name, instead)
+    return made, {**names, "tables": [], "old": [], "new": [], "foreign_keys": {}, **plan}
+
+
+@pytest.mark.parametrize("leaves", [[], ["users"]])
+def test_a_swap_that_came_about_is_not_made_twice(monkeypatch: pytest.MonkeyPatch, leaves: list[str]) -> None:
+    server = Tables({"shop": set(leaves), "shop__side": {"users", "orders"}})
+    made, plan = swapping(monkeypatch, server, {"leaves": leaves, "comes": ["orders", "users"]})
+    for _repeated in range(2):
+        made._rename(plan)
+        assert server.there == {"shop": {"users", "orders"}, "shop__side": set(), **({"shop__kept": {"users"}} if leaves else {})}
+
+
+def test_an_empty_backup_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Tables({"shop": {"users"}, "shop__side": set()})
+    made, plan = swapping(monkeypatch, server, {"leaves": ["users"], "comes": []})
+    made._rename(plan)
+    made._rename(plan)
+    assert server.there == {"shop": set(), "shop__side": set(), "shop__kept": {"users"}}
+
+
+@pytest.mark.parametrize("leaves", [[], ["users"]])
+def test_a_client_that_dies_after_the_swap_did_not_leave_everything_untouched(monkeypatch: pytest.MonkeyPatch, leaves: list[str]) -> None:
+    server = Tables({"shop": set(leaves), "shop__side": {"orders"}}, fails=True)
+    made, plan = swapping(monkeypatch, server, {"leaves": leaves, "comes": ["orders"]})
+    with pytest.raises(RollbackError) as caught:
+        made._rename(plan)
+    assert "untouched" not in caught.value.facts
 
 
 def test_definers_are_those_of_the_declaration() -> None:
