@@ -248,7 +248,6 @@ BAD_INPUT = Case(
 CASES: dict[str, Case] = {
     **{f"standard_{kind}": _bad_release("standard_rollback", STANDARD, kind) for kind in BAD_RELEASES},
     **{f"emergency_{kind}": _bad_release("emergency_rollback", EMERGENCY, kind) for kind in BAD_RELEASES},
-    "worker_off": Case((rolled_back(),), "none", setup=(STOP_REPORTS,), off=(WORKERS[4],)),
     "already_there": Case(
         (
             Run("at_target", "nothing_to_do", says=("NOTHING TO DO: chom runs v1.2.3 already",)),
@@ -279,10 +278,15 @@ CASES: dict[str, Case] = {
     "local_changes": Case(
         (
             rolled_back(
-                "saved", extra={**STANDARD, "local_changes": "save"}, before=("echo '# by hand' >> /var/www/chom/public/robots.txt",)
+                "saved",
+                extra={**STANDARD, "local_changes": "save"},
+                before=("echo '# by hand' >> /var/www/chom/public/robots.txt",),
+                webhook="unreachable",
             ),
         ),
         "none",
+        setup=(STOP_REPORTS,),
+        off=(WORKERS[4],),
     ),
     "two_at_once": Case((rolled_back("race", together=2),), "none"),
     "killed": Case(
@@ -696,5 +700,4 @@ CASES: dict[str, Case] = {
         "none",
         layout="releases",
     ),
-    "webhook_unreachable": Case((rolled_back(playbook="emergency_rollback", extra=EMERGENCY, webhook="unreachable"),), "crash"),
 }

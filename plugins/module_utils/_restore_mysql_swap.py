@@ -169,7 +169,9 @@ class Swap:
     def _grants(self, database: str) -> list[list[str]]:
         """Who may call which routine, where this login may see that: these privileges end when a routine is dropped."""
         with contextlib.suppress(RollbackError):
-            return self._ask(f"SELECT routine_type, routine_name, user, host, proc_priv FROM mysql.procs_priv WHERE db = {quoted_text(database)}")
+            return self._ask(
+                f"SELECT routine_type, routine_name, user, host, proc_priv FROM mysql.procs_priv WHERE db = {quoted_text(database)}"
+            )
         return []
 
     def _make(self, database: str, wanted: t.Sequence[Definition]) -> list[Definition]:
