@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.lastgood.rollback.plugins.plugin_utils._failure import (
     LOST,
     Verdict,
+    attempted,
     judge,
     next_commands,
     on_top,
@@ -36,13 +37,16 @@ class ActionModule(ActionBase):
         steps = with_journal(wanted["steps"], wanted.get("journal") or {})
         steps = on_top(origin, steps) if origin else steps
         before = origin.get("from_version", plan["from_version"])
+        # what an earlier run reached may be another version than the one that this run was to reach
+        target = plan["target"] if not origin or attempted(wanted["steps"]["switch code"]) else plan["from_version"]
         undo = wanted.get("on_failed_gate") == "undo"
+        was_down = bool(plan.get("in_maintenance"))
         verdict = _without_judging(result)
         commands = []
         if verdict is None:
-            verdict = judge(steps, plan["target"], before, undo=undo)
+            verdict = judge(steps, target, before, undo=undo, was_down=was_down)
             elsewhere = {host: _judged(_steps(wanted, known), plan["target"], before, undo=undo) for host, known in others.items()}
-            verdict = together(verdict, judge(steps, plan["target"], before), elsewhere)
+            verdict = together(verdict, judge(steps, target, before, was_down=was_down), elsewhere)
             held = next((each for each in (verdict, *elsewhere.values()) if each.outcome == "held"), verdict)
             restorer = others.get(plan.get("restored_by") or "", {})
             again = plan.get("command") or restorer.get("preflight_plan", {}).get("command", "")

@@ -41,7 +41,7 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
         yield "last rollback: none is recorded on this host"
         return
     when = last.get("closed") or last.get("opened")
-    yield f"last rollback: {last.get('from_version')} -> {last.get('target')}, {last.get('outcome')} at {when} (run {last.get('run')})"
+    yield f"last rollback: {(last.get('origin') or last).get('from_version')} -> {last.get('target')}, {last.get('outcome')} at {when} (run {last.get('run')})"
     if last.get("outcome") == "abandoned":
         given_up = last.get("abandoned") or {}
         after = "the site was opened again" if last.get("reopened") else f"it was left as it is, since {given_up.get('why')}"

@@ -163,6 +163,11 @@ def _who(who: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: who[name] for name in _WHO if who.get(name)}
 
 
+def left_a_version(record: t.Mapping[str, t.Any]) -> bool:
+    """Whether a run that ended left one version for another that is proven; one may be aborted after that."""
+    return record.get("outcome") == "rolled_back" or bool(record.get("outcome") == "aborted" and record.get("proven"))
+
+
 def conclude_run(root: str, record: t.Mapping[str, t.Any]) -> None:
     """What a run that ended shows about the versions that it left and reached."""
     first = {**record, **(record.get("origin") or {})}  # of a run that was resumed: where the first of them began
@@ -170,7 +175,7 @@ def conclude_run(root: str, record: t.Mapping[str, t.Any]) -> None:
     if not (before and after and at) or before == after:
         return
     who = {name: record.get(name) for name in _WHO}
-    if record.get("outcome") == "rolled_back":
+    if left_a_version(record):
         _left(root, before, str(first.get("from_version") or before[:12]), at, who)
         _reached(root, after, at, {**who, "reason": f"run {record.get('run')} came back to it, and the gate was good"})
     elif record.get("outcome") == "undone":

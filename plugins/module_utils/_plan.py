@@ -19,6 +19,7 @@ from ._layout import layout_of
 from ._ledger import read as read_ledger
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._plan_digest import covered, digest_of
+from ._plan_origin import origin
 from ._probes import ProbeError
 from ._probes_redis import probe_from
 from ._probes_units import full_name, is_pattern
@@ -111,7 +112,8 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     choice = _choose(layout, request, folder, running, last)
     commit = layout.resolve(choice.target)
     switch = layout.survey(choice.target, commit, running)
-    pending = _pending(runner, application, folder, last, running)
+    in_maintenance = _in_maintenance(runner, application)
+    pending = _pending(folder, last, running, in_maintenance=in_maintenance)
     findings = Findings()
     recorded = snapshot_of(folder, commit) if request.severity == "full_system" or application["layout"] == "releases" else None
     database, point = None, recorded if request.severity == "full_system" else None
@@ -120,7 +122,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup"), read_ledger(folder.root)))
     migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
-    closes = _closes(runner, application, migrations, request)
+    closes = in_maintenance or _closes(application, migrations, request)
     obstacles = functools.partial(
         layout.refuse_obstacles, switch, request.local_changes, (recorded or {}).get("lock_files", {}), closes=closes
     )
@@ -138,6 +140,8 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "from_commit": running.commit,
         "nothing_to_do": not (switch.needed or pending or findings.problems or request.database or (migrations and migrations["down"])),
         "pending": pending,
+        "in_maintenance": in_maintenance,
+        "origin": origin(folder, last, in_maintenance=in_maintenance) if last and last.get("run") and _goes_on(last, running) else {},
         "database": database,
         "restored_by": request.restored_by,
         "restore_point": point["id"] if point else None,
@@ -266,6 +270,11 @@ def _by_ledger(repository: Code, folder: Folder, ledger: Ledger, running: WorkTr
     return Choice(name, f"{why}; PASSED OVER: {'; '.join(passed_over)}" if passed_over else why)
 
 
+def _goes_on(last: t.Mapping[str, t.Any], running: WorkTree) -> bool:
+    """Whether this run goes on from one that left something undone; one that failed where it began left nothing."""
+    return _left_open(last, running) and not (last.get("outcome") == "failed" and running.commit == last.get("from_commit"))
+
+
 def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
     """Whether the last run did not finish, and what is checked out is still one of its two ends.
 
@@ -295,18 +304,12 @@ def _version_probe(application: t.Mapping[str, t.Any], names: list[str]) -> dict
     return probe
 
 
-def _pending(
-    runner: Runner,
-    application: t.Mapping[str, t.Any],
-    folder: Folder,
-    last: t.Mapping[str, t.Any] | None,
-    running: WorkTree,
-) -> list[str]:
+def _pending(folder: Folder, last: t.Mapping[str, t.Any] | None, running: WorkTree, *, in_maintenance: bool) -> list[str]:
     """What an earlier run left undone, even when the code is at the target already."""
     found = []
     if last is not None and _left_open(last, running):
         found.append(f"run {last.get('run')} ended as {last.get('outcome')}")
-        if _in_maintenance(runner, application):
+        if in_maintenance:
             found.append("the application is in maintenance mode")
     if os.path.exists(os.path.join(folder.root, "workers.json")):
         found.append("workers that it stopped are not running again")
@@ -318,10 +321,10 @@ def _in_maintenance(runner: Runner, application: t.Mapping[str, t.Any]) -> bool:
     return runner.run(["test", "-e", down], user=application["user"], check=False).rc == 0
 
 
-def _closes(runner: Runner, application: t.Mapping[str, t.Any], migrations: dict[str, t.Any] | None, request: Request) -> bool:
+def _closes(application: t.Mapping[str, t.Any], migrations: dict[str, t.Any] | None, request: Request) -> bool:
     """Whether users get the maintenance page: a link that is switched in one moment needs none, a schema that changes does."""
     down = bool(migrations and migrations["down"])
-    return application["layout"] == "git" or down or bool(request.database) or _in_maintenance(runner, application)
+    return application["layout"] == "git" or down or bool(request.database)
 
 
 def _schema(runner: Runner, request: Request, repository: Code, switch: Switch) -> tuple[dict[str, t.Any], list[Applied]]:

@@ -18,7 +18,7 @@ from ._errors import RollbackError
 from ._evidence import keep_evidence, kept
 from ._freeze import freeze, frozen, lift
 from ._journal import text_of
-from ._ledger import conclude_run
+from ._ledger import conclude_run, left_a_version
 from ._run import (
     Folder,
     acquire,
@@ -107,7 +107,7 @@ def _leave(runner: Runner, folder: Folder, record: dict[str, t.Any], options: di
 
 def _frozen(folder: Folder, record: dict[str, t.Any], options: dict[str, t.Any]) -> dict[str, t.Any]:
     """Before the lock is given back, so that no deployment slips in between."""
-    if options["outcome"] == "rolled_back" and options["freeze_hours"] > 0:
+    if left_a_version(record) and options["freeze_hours"] > 0:
         return {"freeze": freeze(folder, record, options["freeze_hours"])}
     if options["outcome"] == "undone":
         lift(folder, actor=str(record.get("actor")), reason=f"undone by {record['run']}", run=record.get("follows"))

@@ -77,11 +77,11 @@ def _over(earlier: Step, step: Step) -> Step:
     return {name: value for name, value in step.items() if name not in _UNCHANGED}
 
 
-def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool = False) -> Verdict:
+def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool = False, was_down: bool = False) -> Verdict:
     """The safe state that can be reached from where the run failed.
 
     As long as neither the schema nor the code was touched everything goes back to how it was. After that traffic stays closed;
-    with undo, a target that was reached whole and is not good is left again, if users had something before.
+    with undo, a target that was reached whole and is not good is left again, if users had something before. was_down is how the run found it.
     """
     if not succeeded(steps["lock"]):
         return Verdict("refused", "Nothing was changed by this run.")
@@ -91,6 +91,9 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
     closed = steps["close traffic"]
     if not attempted(closed) and not _code_untouched(steps):
         return _switched_while_open(steps, target, before, undo=undo)
+    if not attempted(closed) and was_down:
+        state = f"The application still runs {before}. It was in maintenance mode before this run and still is."
+        return Verdict("held", state, start_workers=bool(steps["quiesce writers"].get("changed")))
     if not attempted(closed):
         return Verdict("failed", f"The application still runs {before} and was never closed.", start_workers=stopped)
     if _code_untouched(steps):

@@ -90,6 +90,7 @@ def compose(facts: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         "migrations_applied_again": steps.get("migrate up", {}).get("up", []),
         "migrations_failed": any(steps.get(name, {}).get("failed") for name in ("migrate down", "migrate up")),
         "backup": _backup(backup),
+        "local_changes_saved": steps.get("switch code", {}).get("patch"),
         "database": _restored(steps, plan.get("database")),
         "jobs_interrupted": sorted({name for step in _ENDING for name in steps.get(step, {}).get("interrupted", [])}),
         "phases": phases(steps, plan["budgets"]),
@@ -234,6 +235,8 @@ def _data(report: t.Mapping[str, t.Any]) -> str:
     else:
         by = "from this host, see the reports of the others" if report["each_host"] else "by this run"
         lines.append(f"- The database was not changed {by}: no row was replaced or removed.")
+    if report["local_changes_saved"]:
+        lines.append(f"- Changes that were made by hand were saved in `{report['local_changes_saved']}`. An undo does not put them back.")
     lines.append("- Queues and sessions in Redis were not touched.")
     return "\n".join(lines)
 

@@ -49,6 +49,18 @@ def test_what_nobody_agreed_to_is_refused_with_the_way_to_agree(act: t.Any, args
     assert not any(failure[what] for what in ("reopen", "start_workers", "undo"))
 
 
+def test_what_an_earlier_run_reached_is_what_runs(act: t.Any, args: dict[str, t.Any]) -> None:
+    done = {"changed": True, "failed": False}
+    phases = dict.fromkeys(("lock", "quiesce writers", "close traffic", "switch code"), done)
+    args["origin"] = {"from_version": "v1.2.4", "was_down": False, "phases": phases}
+    args["plan"] = {"target": "v1.2.2", "from_version": "v1.2.3", "in_maintenance": True}
+    args["steps"] = {name: {} for name in STEPS} | {"lock": done}
+    failure = act("rollback_failure", args)["ansible_facts"]["rollback_failure"]
+    assert failure["outcome"] == "held"
+    assert "The code is v1.2.3." in failure["state"]
+    assert any("undo.yml   # go back to v1.2.4" in command for command in failure["next"])
+
+
 def test_a_failure_without_words_has_some(act: t.Any, args: dict[str, t.Any]) -> None:
     failure = act("rollback_failure", {**args, "result": {}})["ansible_facts"]["rollback_failure"]
     assert failure["message"] == "no message"

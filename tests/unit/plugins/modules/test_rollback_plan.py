@@ -17,7 +17,7 @@ from checkouts import Checkout, listing
 from hosts import PASSWORD, Host
 from local_runner import Local
 
-from ansible_collections.lastgood.rollback.plugins.module_utils import _plan
+from ansible_collections.lastgood.rollback.plugins.module_utils import _journal, _plan
 
 requirement = pytest.mark.requirement
 
@@ -236,6 +236,37 @@ def test_what_a_run_left_undone_is_still_to_do(host: Host, plan: Plan) -> None:
     result = plan("v1.2.0")
     assert not result["nothing_to_do"]
     assert len(result["pending"]) == 3
+
+
+def test_what_goes_on_from_an_unfinished_run_began_where_that_one_did(host: Host, plan: Plan) -> None:
+    before = {"run": "r0", "from_version": "v1.2.0", "from_commit": host.app.at("v1.2.0"), "was_down": False, "down": ["m1"]}
+    host.last_run(
+        outcome="held", to_commit=host.app.at("v1.0.0"), from_commit=host.app.at("v1.1.0"), origin={**before, "phases": {"gate": {}}}
+    )
+    host.app.git("checkout", "--quiet", "--detach", "v1.0.0")
+    assert plan("v1.1.0")["origin"] == {**before, "phases": {"gate": {}}}
+    commits = {"to_commit": host.app.at("v1.0.0"), "from_commit": host.app.at("v1.2.0"), "from_version": "v1.2.0"}
+    host.last_run(outcome="interrupted", was_down=False, down=["m1"], **commits)
+    intent = {"event": "intent", "step": "db_migration down", "at": "2026-11-22T10:00:00Z"}
+    (host.state / "chom/runs/r1").mkdir(parents=True)
+    _journal.create(str(host.state / "chom/runs/r1"), {"event": "opened", "at": intent["at"]})
+    _journal.append(str(host.state / "chom/runs/r1"), intent)
+    found = plan("v1.1.0")["origin"]
+    assert {name: found[name] for name in before} == {**before, "run": "r1"}
+    assert found["phases"]["migrate down"]["interrupted"]
+
+
+@pytest.mark.parametrize("outcome", ["rolled_back", "undone", "failed"])
+def test_what_does_not_go_on_from_another_run_begins_by_itself(host: Host, plan: Plan, outcome: str) -> None:
+    host.last_run(outcome=outcome, to_commit=host.app.at("v1.0.0"), from_commit=host.app.head)
+    assert plan("v1.1.0")["origin"] == {}
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_says_whether_users_are_shut_out_already(host: Host, plan: Plan, down: bool) -> None:
+    if down:
+        host.app.write("storage/framework/down", "{}")
+    assert plan()["in_maintenance"] is down
 
 
 def test_a_damaged_record_is_named(host: Host, plan: Plan) -> None:

@@ -201,6 +201,14 @@ def test_a_rollback_freezes_the_application(run: Run, state: pathlib.Path) -> No
     assert expires - since == datetime.timedelta(hours=2)
 
 
+def test_so_does_one_that_was_aborted_when_it_was_proven(run: Run, state: pathlib.Path) -> None:
+    began = {"run": "r0", "from_version": "v1.2.5", "from_commit": "c" * 40}
+    run("opened", facts={"actor": "on-call", "from_version": "v1.2.3", "to_commit": "a" * 40, "origin": began, "proven": True})
+    frozen = run("closed", outcome="aborted", freeze_hours=2)["freeze"]
+    assert frozen["from_version"] == "v1.2.5"
+    assert '"state":"bad"' in (state / "chom/ledger.jsonl").read_text()
+
+
 @pytest.mark.parametrize(("outcome", "hours"), [("rolled_back", 0), ("held", 24), ("failed", 24), ("aborted", 24)])
 def test_nothing_else_does(run: Run, state: pathlib.Path, outcome: str, hours: int) -> None:
     run("opened")

@@ -188,6 +188,14 @@ def test_each_failure_leads_to_its_safe_state(given: dict[str, t.Any], expected:
     assert judge(given, TARGET, BEFORE) == expected
 
 
+@pytest.mark.parametrize(("changed", "start"), [(True, True), (False, False)])
+def test_what_was_closed_before_the_run_is_not_said_to_be_open(changed: bool, start: bool) -> None:
+    stopped = {"failed": True, "changed": changed}
+    verdict = judge(steps("quiesce writers", quiesce_writers=stopped), TARGET, BEFORE, was_down=True)
+    state = f"The application still runs {BEFORE}. It was in maintenance mode before this run and still is."
+    assert verdict == Verdict("held", state, start_workers=start)
+
+
 @pytest.mark.requirement("CHOM-4.1-16", "CHOM-4.2-09")
 @pytest.mark.parametrize("stage", ORDER[4:6])
 def test_nothing_is_opened_between_the_switch_and_the_gate(stage: str) -> None:
