@@ -271,8 +271,9 @@ def _by_ledger(repository: Code, folder: Folder, ledger: Ledger, running: WorkTr
 
 
 def _goes_on(last: t.Mapping[str, t.Any], running: WorkTree) -> bool:
-    """Whether this run goes on from one that left something undone; one that failed where it began left nothing."""
-    return _left_open(last, running) and not (last.get("outcome") == "failed" and running.commit == last.get("from_commit"))
+    """Whether this run goes on from one that left something undone; one that failed where it began, or was opened again by the timer, left nothing."""
+    back = last.get("reopened") or (last.get("outcome") == "failed" and running.commit == last.get("from_commit"))
+    return _left_open(last, running) and not back
 
 
 def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
