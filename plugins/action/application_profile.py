@@ -31,6 +31,9 @@ class ActionModule(ActionBase):
             application = normalised(profile)
         except RollbackError as error:
             return {"failed": True, **error.as_result()}
+        refusal = _watch_refused(self._task.args.get("watch_seconds"))
+        if refusal:
+            return refusal
         application["notify"].pop("webhook_url")  # secrets: what needs them reads them where they are declared
         application["database"]["administrator"].pop("password")
         severity = str(self._task.args.get("severity", "rollback"))
@@ -59,6 +62,15 @@ class ActionModule(ActionBase):
             shared_loader_obj=self._shared_loader_obj,
         )
         return t.cast("dict[str, t.Any]", action.run(task_vars=task_vars))
+
+
+def _watch_refused(seconds: t.Any) -> dict[str, t.Any] | None:
+    """What is no number would be no watch, without a word."""
+    if seconds is None or str(seconds).strip().isdigit():
+        return None
+    message = f"watch_seconds is {str(seconds)!r}: how long to watch is said in whole seconds, 0 for not at all."
+    error = RollbackError(message, state="Nothing was changed.", next_command="run again with, for example, -e watch_seconds=300")
+    return {"failed": True, **error.as_result()}
 
 
 def _began() -> float:

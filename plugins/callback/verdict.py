@@ -26,8 +26,10 @@ import typing as t
 from ansible import constants as C  # noqa: N812 - the name everybody uses for it
 from ansible.plugins.callback import CallbackBase
 
-_VERDICT = re.compile(r"^(ROLLED BACK|NOTHING TO DO|UNDONE|ABORTED|HELD IN MAINTENANCE|REFUSED|FAILED|UNKNOWN)[:,.] .*", re.MULTILINE)
-_GOOD = ("ROLLED BACK", "NOTHING TO DO", "UNDONE", "ABORTED:")
+_VERDICT = re.compile(
+    r"^(ROLLED BACK|NOTHING TO DO|UNDONE|ABORTED|HELD IN MAINTENANCE|REFUSED|FAILED|UNKNOWN|UNFROZEN|NOT FROZEN)[:,.] .*", re.MULTILINE
+)
+_GOOD = ("ROLLED BACK", "NOTHING TO DO", "UNDONE", "ABORTED:", "UNFROZEN", "NOT FROZEN")
 _LOCKING = "lastgood.rollback.rollback_run"
 _ASK = "Next: ansible-playbook playbooks/status.yml -l {0}"
 

@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 _NAMES = b"\n/*!40101 SET NAMES %s */;\n"
 _LONGEST_HEAD = 1 << 16
-_ALL = ("--routines", "--events", "--triggers", "--add-locks")
+_ALL = ("--routines", "--events", "--triggers", "--skip-add-locks")  # a locked table could not read the sequence of its default
 _WORTH_WHILE = 2
 
 

@@ -62,6 +62,7 @@ class Survey:
     sizes: dict[str, int] = field(default_factory=dict)
     views: list[str] = field(default_factory=list)
     sequences: list[str] = field(default_factory=list)
+    versioned: list[str] = field(default_factory=list)  # tables with a history
 
     @property
     def expected_bytes(self) -> int:
@@ -85,6 +86,8 @@ class Survey:
             for kind, needed in _SEES.items()
             if not self.privileges & (needed | {"ALL PRIVILEGES"})
         ]
+        if self.versioned:
+            found.append(f"What rows were before, which the server remembers of {', '.join(self.versioned)}, is not in the backup.")
         if self.not_transactional:
             found.append(f"Not in the same snapshot as the rest, for want of transactions: {', '.join(self.not_transactional)}.")
         return found
@@ -134,6 +137,8 @@ def privileges_on(grants: t.Iterable[str], database: str) -> set[str]:
 
 
 def _note_table(found: Survey, name: str, kind: str, engine: str, size: str) -> None:
+    if kind == "SYSTEM VERSIONED":
+        found.versioned.append(name)
     if kind == "VIEW":
         found.objects["views"] += 1
         found.views.append(name)

@@ -415,9 +415,16 @@ def _check_host(
     return found["units"] or {}
 
 
+def _there(runner: Runner, program: str, user: str) -> bool:
+    """A path is asked for as who runs it, who may see what this user may not."""
+    if os.path.isabs(program):
+        return runner.run(["test", "-x", program], user=user, check=False).rc == 0
+    return runner.find(program) is not None
+
+
 def _programs(runner: Runner, layout: Layout, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
     wanted = [*layout.programs, application["php"], "systemctl", *([application["composer"]["program"]] if composer else [])]
-    missing = [program for program in wanted if not runner.find(program)]
+    missing = [program for program in wanted if not _there(runner, program, application["user"])]
     packing = ["zstd", application["backup"]["encryption"] or "zstd"] if backup else []
     missing += [program for program in dict.fromkeys(packing) if not runner.find(program)]
     if missing:

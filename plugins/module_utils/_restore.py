@@ -75,6 +75,9 @@ class Engine(t.Protocol):
     def counters(self, database: str) -> dict[str, int]:
         """How far each counter is that numbers new rows, by the name of its table or sequence."""
 
+    def limits(self, database: str) -> dict[str, int]:
+        """The greatest number that each counter can give."""
+
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         """Move these counters on, so that the next row gets a number that is as high as in counters."""
 
@@ -161,6 +164,7 @@ class Restore:
             "proof": known.get("proof"),
             "backup": known.get("backup"),
             "record": self.record.path,
+            "counters_left": known.get("counters_left") or [],
         }
 
     def _side_that_is(self) -> str | None:
@@ -428,8 +432,13 @@ class Restore:
         chosen = self.record.facts.get("tables") or given
         now = self.engine.counters(incoming)
         behind = {name: number for name, number in given.items() if name in chosen and now.get(name, number) < number}
-        if behind:
-            self.engine.count_on(incoming, behind)
+        if not behind:
+            return
+        limits = self.engine.limits(incoming)
+        left = sorted(name for name, number in behind.items() if number >= limits.get(name, number + 1))
+        self.record.write(counters_left=left)  # moved to its end a counter would give no number at all
+        if behind.keys() - set(left):
+            self.engine.count_on(incoming, {name: number for name, number in behind.items() if name not in left})
 
     def _released(self) -> bool:
         if self.stage in (None, RELEASED):

@@ -42,6 +42,10 @@ SELECT table_name, IF(table_type = 'SEQUENCE', 'sequence', auto_increment) FROM 
   WHERE table_schema = {} AND (table_type = 'SEQUENCE' OR (engine = 'InnoDB' AND auto_increment IS NOT NULL));
 """
 _OF_A_SEQUENCE = "sequence"
+_NUMBERED = (
+    "SELECT table_name, data_type, column_type FROM information_schema.columns WHERE table_schema = {} AND extra LIKE '%auto_increment%'"
+)
+_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _KEYS = """
 SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
   FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
@@ -131,6 +135,12 @@ class MysqlEngine:
         )
         found = [row for row in rows if row[1] != _OF_A_SEQUENCE] + self._ask(upwards, database)
         return {name: int(number) for name, number in found}
+
+    def limits(self, database: str) -> dict[str, int]:
+        rows = self._ask(_NUMBERED.format(quoted_text(database)))
+        last = "".join(f"SELECT {quoted_text(name)}, maximum_value FROM {quoted_name(name)};\n" for name in sorted(self.sequences))
+        found = {name: (1 << (_BITS.get(kind, 64) - (0 if "unsigned" in column else 1))) - 1 for name, kind, column in rows}
+        return {**found, **{name: int(number) for name, number in (self._ask(last, database) if last else [])}}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         changes = (

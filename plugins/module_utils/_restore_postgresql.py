@@ -33,6 +33,7 @@ _COUNTERS = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), COALESCE(last_value, 0) FROM pg_sequences
   WHERE increment_by > 0 AND NOT cycle
 """
+_LIMITS = "SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), max_value FROM pg_sequences"
 _SERVER = """
 SELECT 'server', current_setting('server_version_num'), rolsuper, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user;
 SELECT 'role', rolname, pg_has_role(oid, 'MEMBER') FROM pg_roles;
@@ -143,6 +144,9 @@ class PostgresqlEngine:
 
     def counters(self, database: str) -> dict[str, int]:
         return {sequence: int(number) for sequence, number in self._ask(database, _COUNTERS, timeout=_SLOW)}
+
+    def limits(self, database: str) -> dict[str, int]:
+        return {sequence: int(number) for sequence, number in self._ask(database, _LIMITS, timeout=_SLOW)}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         sequences = (f"SELECT setval({quoted_text(sequence)}, {number});\n" for sequence, number in counters.items())

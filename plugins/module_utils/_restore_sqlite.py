@@ -81,6 +81,11 @@ with open(os.open(side, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f
     shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
     file.flush()
     if found:
+        try:
+            os.fchown(file.fileno(), found.st_uid, found.st_gid)
+        except PermissionError:
+            os.unlink(side)
+            sys.exit(f"only root could give the restored file to the owner and the group of {live}")
         os.fchmod(file.fileno(), found.st_mode & 0o7777)
     os.fsync(file.fileno())
 """
@@ -144,6 +149,11 @@ class SqliteEngine:
         try:
             self.runner.pipeline([*unpack, receive], output=nowhere, watched=len(unpack) - 1, timeout=timeout)
         except CommandError as error:
+            if "only root could give" in error.stderr:
+                raise RollbackError(
+                    f"The backup cannot be restored as {self.user or self.runner.me}: {_last(error.stderr)}.",
+                    next_command="name the owner of the file as environment_user, whose own group it is in, or run with become",
+                ) from None
             if "No space left on device" in error.stderr:
                 raise RollbackError(f"The disk of {os.path.dirname(side)} became full.") from None
             raise
@@ -164,6 +174,9 @@ class SqliteEngine:
 
     def counters(self, database: str) -> dict[str, int]:
         return t.cast("dict[str, int]", self._do("counters", database))
+
+    def limits(self, database: str) -> dict[str, int]:
+        return dict.fromkeys(self.counters(database), (1 << 63) - 1)
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         self._do("count on", database, json.dumps(counters))

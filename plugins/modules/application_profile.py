@@ -42,6 +42,9 @@ options:
     description: Folder on the controller in which the run gets a folder of its own.
     type: path
     default: reports
+  watch_seconds:
+    description: How long to watch after reopening, in whole seconds; anything else is refused.
+    type: raw
   session:
     description: Whether to open a session on the host when the profile is right, see M(lastgood.rollback.rollback_session).
     type: bool

@@ -183,6 +183,11 @@ kept:
   returned: always
   type: str
   sample: chom__kept_20261122t101500z
+counters_left:
+  description: Counters that stay where the backup has them, since they cannot be moved on to where those of the live database were.
+  returned: always
+  type: list
+  elements: str
 proof:
   description:
     - What was compared before the side database counted as proven, and how many seconds it took. Null when there is none.

@@ -44,6 +44,13 @@ def test_says_once_who_started_what(act: t.Any, tmp_path: pathlib.Path, monkeypa
     assert act("application_profile", args, awx_user_name="jane")["ansible_facts"]["rollback_identity"]["actor"] == "jane"
 
 
+@pytest.mark.parametrize(("seconds", "refused"), [(300, False), ("0", False), ("5m", True), ("", True), (-1, True)])
+def test_how_long_to_watch_is_said_in_seconds(act: t.Any, seconds: t.Any, refused: bool) -> None:
+    result = act("application_profile", {"profile": PROFILE, "watch_seconds": seconds})
+    assert bool(result.get("failed")) is refused
+    assert not refused or "whole seconds" in result["msg"]
+
+
 def test_a_mistake_fails_with_its_name(act: t.Any) -> None:
     result = act("application_profile", {"profile": {**PROFILE, "heath": {}}})
     assert result["failed"]

@@ -75,6 +75,9 @@ class Fake:
         self._do(f"counters of {database}")
         return dict(self.counted.get(database, {}))
 
+    def limits(self, database: str) -> dict[str, int]:
+        return dict.fromkeys(self.counted.get(database, {}), 99)
+
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         self._do("count on")
         self.counted[database].update(counters)
@@ -486,6 +489,13 @@ def test_no_number_is_given_to_a_second_row(bench: Bench) -> None:
     kept = bench.engine.counted[bench.facts()["kept"]]
     assert bench.reach("returned")
     assert kept == {"users": 12}, "the way back gives none a second time either"
+
+
+def test_a_counter_that_would_be_at_its_end_stays_and_is_named(bench: Bench) -> None:
+    bench.engine.counted = {"shop": {"users": 99, "orders": 5}, "shop__side": {"users": 7, "orders": 1}}
+    assert bench.reach("swapped")
+    assert bench.engine.counted["shop__side"] == {"users": 7, "orders": 5}
+    assert bench.told["counters_left"] == ["users"]
 
 
 def test_counters_of_tables_that_stay_are_left_alone(bench: Bench) -> None:

@@ -269,6 +269,10 @@ def test_says_whether_users_are_shut_out_already(host: Host, plan: Plan, down: b
     assert plan()["in_maintenance"] is down
 
 
+def test_a_php_that_is_not_where_the_profile_says_is_noticed(host: Host, plan: Plan) -> None:
+    refused(plan(profile={**host.profile, "php": "/usr/bin/php9.9"}), "Not installed", "/usr/bin/php9.9")
+
+
 def test_a_damaged_record_is_named(host: Host, plan: Plan) -> None:
     host.last_run()
     (host.state / "chom/last_run.json").write_text("{")
