@@ -59,8 +59,8 @@ _PLAIN = "sql_mode = ''"  # else names may come in the quotes of texts, and a ba
 _BINARY = f"SET character_set_results = binary, {_PLAIN};\n"
 _NAME = rb"""(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\w$\x80-\xff]+)"""
 _OF_A_DATABASE = re.compile(
-    rb"(\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?)(?:%(name)s\s*\.\s*)?(%(name)s\s+(?:BEFORE|AFTER)\s+(?:INSERT|UPDATE|DELETE)\s+ON\s+)(?:%(name)s\s*\.\s*)?(?=%(name)s)"
-    % {b"name": _NAME},
+    rb"(\bTRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?)(?:%(name)s\s*\.\s*)?"
+    rb"(%(name)s\s+(?:BEFORE|AFTER)\s+(?:INSERT|UPDATE|DELETE)\s+ON\s+)(?:%(name)s\s*\.\s*)?(?=%(name)s)" % {b"name": _NAME},
     re.IGNORECASE,
 )
 

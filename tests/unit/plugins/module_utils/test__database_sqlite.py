@@ -29,9 +29,10 @@ RUNNER = Local().runner(Module())
 @pytest.fixture
 def login(tmp_path: pathlib.Path) -> Credentials:
     path = tmp_path / "a ?#%file.sqlite"
-    with contextlib.closing(sqlite3.connect(path)) as base, base:
+    with contextlib.closing(sqlite3.connect(path)) as base:
         base.execute("CREATE TABLE migrations (id INTEGER PRIMARY KEY, migration VARCHAR NOT NULL, batch INTEGER NOT NULL)")
         base.executemany("INSERT INTO migrations (migration, batch) VALUES (?, ?)", [("m1", 1), ("m3", 2), ("m2", 2)])
+        base.commit()
     return Credentials(engine="sqlite", database=str(path))
 
 
