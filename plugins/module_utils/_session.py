@@ -19,6 +19,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 import traceback
 import typing as t
 
@@ -140,10 +141,12 @@ def _serve(listener: socket.socket, idle: float, users: t.Sequence[str], names: 
     """Run one module after the other, each in a process of its own, until nobody has asked for a while.
 
     While nobody asks, import what modules would import, and become the users that they will need.
+    Who only looks whether it is there asks for nothing.
     """
     Spares.provide(users)
-    while True:
-        listener.settimeout(0 if names else idle)
+    until = time.monotonic() + idle
+    while names or time.monotonic() < until:
+        listener.settimeout(0 if names else max(until - time.monotonic(), 0.001))
         try:
             visitor = listener.accept()[0]
         except BlockingIOError:
@@ -153,6 +156,7 @@ def _serve(listener: socket.socket, idle: float, users: t.Sequence[str], names: 
             return
         with visitor, contextlib.suppress(OSError, ValueError):
             _attend(visitor, listener, users)
+            until = time.monotonic() + idle
 
 
 def _import(name: str) -> None:

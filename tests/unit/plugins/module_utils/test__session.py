@@ -100,6 +100,22 @@ def test_nobody_else_can_reach_it_and_nothing_is_left(home: str) -> None:
     assert not folder.exists()
 
 
+def test_who_only_looks_whether_it_is_there_does_not_keep_it_waiting(home: str) -> None:
+    folder = pathlib.Path(begin(home, idle=1.0)).parent
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        _session._sweep(home)
+        time.sleep(0.2)
+    assert not folder.exists()
+
+
+def test_each_order_keeps_it_waiting(home: str) -> None:
+    path = begin(home, idle=2.0)
+    for _time in range(3):
+        time.sleep(1.0)
+        assert order(path, SAMPLE) == "{} Clock\n"
+
+
 def test_where_somebody_else_could_take_its_place_there_is_none(home: str) -> None:
     pathlib.Path(home).chmod(0o777)
     assert _session.begin(home, IDLE, {}, []) is None
