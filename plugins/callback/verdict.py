@@ -20,6 +20,8 @@ requirements:
   - named in C(callbacks_enabled) in the configuration
 """
 
+import atexit
+import os
 import re
 import typing as t
 
@@ -32,6 +34,7 @@ _VERDICT = re.compile(
 _GOOD = ("ROLLED BACK", "NOTHING TO DO", "UNDONE", "ABORTED:", "UNFROZEN", "NOT FROZEN")
 _LOCKING = "lastgood.rollback.rollback_run"
 _ASK = "Next: ansible-playbook playbooks/status.yml -l {0}"
+_GO_ON = ", then playbooks/resume.yml to go on, or playbooks/undo.yml to go back"
 
 
 def _verdict(found: t.Mapping[str, t.Any]) -> str | None:
@@ -40,6 +43,10 @@ def _verdict(found: t.Mapping[str, t.Any]) -> str | None:
         return str(found["lastgood_verdict"])
     said = _VERDICT.search(str(found.get("msg", "")))
     return said.group(0) if said else None
+
+
+def _title(task: t.Any) -> str:
+    return str(task.get_name().split(" : ", 1)[-1])
 
 
 class CallbackModule(CallbackBase):
@@ -54,6 +61,21 @@ class CallbackModule(CallbackBase):
         self._begun: set[str] = set()  # where a run had the lock
         self._together = False  # whether one host's failure ends the play for all
         self._refused: set[str] = set()  # for all hosts
+        self._doing: dict[str, str] = {}  # the task that each host was at last, from the first of ours on
+        self._asked: set[str] = set()  # where a run may have the lock
+        self._process = os.getpid()
+        atexit.register(self._interrupted)  # who interrupts Ansible gets no statistics
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        self._doing.clear()
+        self._asked.clear()
+
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        name = host.get_name()
+        if name in self._doing or task.action.startswith("lastgood.rollback."):
+            self._doing[name] = _title(task)
+        if task.action == _LOCKING and not task.check_mode:
+            self._asked.add(name)
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         self._together = bool(play.any_errors_fatal)
@@ -63,6 +85,10 @@ class CallbackModule(CallbackBase):
         if result._task.action == _LOCKING and result._result.get("changed") and not result._task.check_mode:
             self._begun.add(host)
         self._note(host, result)
+
+    def v2_runner_on_skipped(self, result: t.Any) -> None:
+        if result._task.action == _LOCKING:
+            self._asked -= {result._host.get_name()} - self._begun
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         host = result._host.get_name()
@@ -80,15 +106,25 @@ class CallbackModule(CallbackBase):
             if host in self._begun
             else "This run changed nothing there."
         )
-        title = result._task.get_name().split(" : ", 1)[-1]
-        self._verdicts[host] = f"UNKNOWN on host {host}: {what}: {title}. {left} {_ASK.format(host)}"
+        self._verdicts[host] = f"UNKNOWN on host {host}: {what}: {_title(result._task)}. {left} {_ASK.format(host)}"
 
     def _note(self, host: str, result: t.Any) -> None:
         verdict = _verdict(result._result)
         if verdict:
             self._verdicts[host] = verdict if host in verdict else f"{verdict} (host {host})"
 
+    def _interrupted(self) -> None:
+        """Ctrl-C, or an error of Ansible itself: nothing was said about how it ended."""
+        if os.getpid() != self._process:
+            return
+        for host, title in sorted(self._doing.items()):
+            verdict = None if host in self._asked else self._verdicts.get(host)
+            left = "The site may be closed, and a step may still be going on there." if host in self._asked else "No rollback had begun there."
+            after = f"{_ASK.format(host)}{_GO_ON if host in self._asked else ''}"
+            self._display.display(verdict or f"UNKNOWN on host {host}: interrupted at: {title}. {left} {after}", color=C.COLOR_ERROR)
+
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        self._doing.clear()
         by = ", ".join(sorted(self._refused))
         for host in sorted(stats.processed):
             verdict = self._verdicts.get(host)

@@ -292,9 +292,7 @@ def locked(folder: Folder, held: t.Mapping[str, t.Any] | None) -> RollbackError:
         word = "It counts as alive until" if until["alive"] else "It counts as dead since"
         doing += " The dead-man timer gave it up." if sign.get("by") == WATCH else f" {word} {until['expires']}."
         take = 'run again with -e \'{"take_over": "why you are sure that it is dead"}\''
-        after = (
-            f"wait for it; if it is dead, {take}" if until["alive"] else f"{take}, or go on with it: ansible-playbook playbooks/resume.yml"
-        )
+        after = f"{'wait for it; if it is dead, ' if until['alive'] else ''}{take}, or go on with it: ansible-playbook playbooks/resume.yml"
     return RollbackError(
         f"Another rollback holds the lock {folder.lock}: {who.get('actor', 'somebody')} since {who.get('since', 'an unknown time')}"
         f" (run {who.get('run', 'unknown')} from {who.get('controller', 'an unknown machine')}, to {who.get('target', 'an unknown target')}).{doing}",

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
@@ -83,6 +85,20 @@ TOGETHER = """
     - name: Go on
       ansible.builtin.debug: {msg: never shown}
 """
+INTERRUPTED = """
+- name: A rollback
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Look | Only look
+      check_mode: true
+      lastgood.rollback.rollback_run: {application: looked, state_directory: "{{ playbook_dir }}/state", run: r1, state: opened}
+    - name: Lock | Take it
+      when: inventory_hostname == 'locked'
+      lastgood.rollback.rollback_run: {application: chom, state_directory: "{{ playbook_dir }}/state", run: r1, state: opened}
+    - name: Switch code | Take long
+      ansible.builtin.shell: {cmd: "touch {{ playbook_dir }}/begun-{{ inventory_hostname }}; sleep 60"}
+"""
 LOCAL = ("nothing", "refused", "open", "silent", "looked")
 
 
@@ -94,6 +110,11 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProce
 
 
 def run(folder: pathlib.Path, playbook: str, hosts: dict[str, dict[str, t.Any]]) -> subprocess.CompletedProcess[str]:
+    command, environment = prepared(folder, playbook, hosts)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def prepared(folder: pathlib.Path, playbook: str, hosts: dict[str, dict[str, t.Any]]) -> tuple[list[str], dict[str, str]]:
     (folder / "playbook.yml").write_text(playbook)
     known = {name: {"ansible_python_interpreter": sys.executable, **more} for name, more in hosts.items()}
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": known}}))
@@ -108,8 +129,7 @@ def run(folder: pathlib.Path, playbook: str, hosts: dict[str, dict[str, t.Any]])
         "ANSIBLE_NOCOLOR": "1",
         "HOME": str(folder),
     }
-    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.yml", "playbook.yml"]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.yml", "playbook.yml"], environment
 
 
 def last_lines(shown: subprocess.CompletedProcess[str]) -> list[str]:
@@ -145,4 +165,21 @@ def test_where_one_host_refuses_for_all_those_that_nothing_was_changed_on_say_so
     assert last_lines(shown) == [
         "REFUSED: nothing was changed on other, since refused refused.",
         "REFUSED: undo of chom on refused. Nothing was changed.",
+    ]
+
+
+def test_a_run_that_somebody_interrupts_says_what_may_be_and_what_to_type(tmp_path: pathlib.Path) -> None:
+    hosts = ("locked", "looked")
+    command, environment = prepared(tmp_path, INTERRUPTED, {name: {"ansible_connection": "local"} for name in hosts})
+    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not all((tmp_path / f"begun-{name}").exists() for name in hosts) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    said = running.communicate(timeout=60)[0]
+    assert running.returncode == 99
+    assert [line for line in said.splitlines() if line.strip()][-2:] == [
+        "UNKNOWN on host locked: interrupted at: Switch code | Take long. The site may be closed, and a step may still be going on there. "
+        f"{ASK} locked, then playbooks/resume.yml to go on, or playbooks/undo.yml to go back",
+        f"UNKNOWN on host looked: interrupted at: Switch code | Take long. No rollback had begun there. {ASK} looked",
     ]

@@ -145,6 +145,7 @@ def test_a_second_run_is_refused_and_told_everything(run: Run, state: pathlib.Pa
         assert word in result["msg"]
     assert result["system_state"] == "This run changed nothing."
     assert "take_over" in result["next_command"]
+    assert "playbooks/resume.yml" in result["next_command"]
     assert result["lock"]["run"] == RUN
     assert read(state / "chom/last_run.json")["run"] == RUN
     assert not (state / f"chom/runs/{OTHER}").exists()
