@@ -36,9 +36,12 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
     if status.get("progress"):
         yield f"at this moment: {status['progress']['text']}, as of {status['progress']['at']}"
     yield from _restore(status["restore"] or {})
+    for each in status.get("damaged") or []:
+        yield f"DAMAGED: {each['reason']}"
+        yield f"NEXT: {each['next_command']}"
     last = status["last_run"]
     if last is None:
-        yield "last rollback: none is recorded on this host"
+        yield "last rollback: not known" if status.get("damaged") else "last rollback: none is recorded on this host"
         return
     when = last.get("closed") or last.get("opened")
     yield f"last rollback: {(last.get('origin') or last).get('from_version')} -> {last.get('target')}, {last.get('outcome')} at {when} (run {last.get('run')})"

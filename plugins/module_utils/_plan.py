@@ -406,7 +406,7 @@ def _check_host(
         "programs": lambda: _programs(runner, layout, application, composer=switch.moves_dependencies, backup=request.backup),
         "units": lambda: _units(runner, [*mine, *services["required"]]),
         "rights": lambda: _rights(runner, mine, services["reload"]),
-        "state folder": lambda: _writable(application["state_directory"], "state_directory"),
+        "state folder": lambda: _state_folder(application["state_directory"], application["name"]),
     }
     if backups:
         checks["backup folder"] = lambda: _writable(backups[0], "backup.directory")
@@ -454,6 +454,11 @@ def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str])
     ]
     wanted += [f"{systemctl} reload {full_name(name)}" for name in reloaded]
     require(runner, wanted)
+
+
+def _state_folder(directory: str, application: str) -> None:
+    _writable(directory, "state_directory")
+    read_json(os.path.join(directory, application, "workers.json"))  # the run starts what an earlier one stopped
 
 
 def _writable(directory: str, option: str) -> None:

@@ -11,6 +11,7 @@ import typing as t
 from ._code import code_of
 from ._dead_man import armed
 from ._discovery import discover
+from ._errors import RollbackError
 from ._freeze import frozen
 from ._journal import phases, read
 from ._progress import read as progress
@@ -31,25 +32,37 @@ _NEWEST = 5
 def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What runs now, whether users are let in, and what rollbacks left behind; only looks."""
     folder = Folder.of(application["state_directory"], application["name"])
-    last = read_json(folder.last_run)
-    remembered = read_json(os.path.join(folder.root, "workers.json"))
+    damaged: list[RollbackError] = []
+    last = _whole(folder.last_run, damaged)
+    remembered = _whole(os.path.join(folder.root, "workers.json"), damaged)
+    restore = _whole(os.path.join(folder.root, RECORD), damaged)
     held = holder(folder)
     return {
         **_code(runner, application),
         "maintenance": _in_maintenance(runner, application),
         "units": _units(runner, application),
         "lock": None if held is None else {**held, **lease(folder, held)},
-        "left_over": left_over(folder),
+        "left_over": None if damaged else left_over(folder),
         "watched": None if held is None else armed(runner, application["name"]),
         "freeze": frozen(folder),
         "last_run": last,
         "unfinished": unfinished(last),
         "journal": _journal_state(folder, last),
         "progress": progress(folder.root, *([folder.run(last["run"])] if last and last.get("run") else [])),
-        "restore": read_json(os.path.join(folder.root, RECORD)),
+        "restore": restore,
+        "damaged": [{"reason": error.message, "next_command": error.next_command} for error in damaged],
         "workers_waiting": sorted((remembered or {}).get("units", [])),
         "ledger": _ledger(code_of(runner, application), folder, application["releases"]["pattern"]),
     }
+
+
+def _whole(path: str, damaged: list[RollbackError]) -> dict[str, t.Any] | None:
+    """A record; one that is damaged is named, and what else there is is shown all the same."""
+    try:
+        return read_json(path)
+    except RollbackError as error:
+        damaged.append(error)
+        return None
 
 
 def _ledger(repository: Code, folder: Folder, pattern: str) -> dict[str, t.Any]:

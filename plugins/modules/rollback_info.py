@@ -72,6 +72,11 @@ freeze:
   description: Why, since when and until when the application is frozen for deployments; null when it is not.
   returned: success
   type: dict
+damaged:
+  description: Records that cannot be read, each with C(reason) and C(next_command). What they would say is left out of the rest.
+  returned: success
+  type: list
+  elements: dict
 left_over:
   description: The run whose lock is there although it has nothing left to do; null when there is none.
   returned: success

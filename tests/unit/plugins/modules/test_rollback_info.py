@@ -53,6 +53,17 @@ def test_what_an_interrupted_run_left_behind(host: Host, info: Info) -> None:
     assert not result["units"]["w1.service"].startswith("active")
 
 
+def test_damaged_records_are_named_and_the_rest_is_shown(host: Host, info: Info) -> None:
+    host.last_run()
+    (host.state / "chom/lock").write_text(json.dumps({"run": "r1", "actor": "on-call"}))
+    for name in ("last_run.json", "workers.json"):
+        (host.state / "chom" / name).write_text("{")
+    result = info()
+    assert (result["version"], result["lock"]["actor"], result["last_run"]) == ("v1.2.0", "on-call", None)
+    assert [name in each["reason"] for name, each in zip(("last_run.json", "workers.json"), result["damaged"])] == [True, True]
+    assert f"mv {host.state}/chom/last_run.json " in result["damaged"][0]["next_command"]
+
+
 def test_a_step_that_takes_long_is_seen(host: Host, info: Info) -> None:
     assert info()["progress"] is None
     folder = Folder(str(host.state / "chom"))

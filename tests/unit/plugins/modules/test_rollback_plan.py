@@ -276,7 +276,15 @@ def test_a_php_that_is_not_where_the_profile_says_is_noticed(host: Host, plan: P
 def test_a_damaged_record_is_named(host: Host, plan: Plan) -> None:
     host.last_run()
     (host.state / "chom/last_run.json").write_text("{")
-    refused(plan(), "last_run.json cannot be read")
+    result = plan()
+    refused(result, "last_run.json cannot be read")
+    assert "last_run.json.damaged" in result["next_command"]
+
+
+def test_a_damaged_list_of_stopped_workers_is_named_before_anything_is_done(host: Host, plan: Plan) -> None:
+    host.last_run()
+    (host.state / "chom/workers.json").write_text("")
+    refused(plan(), "workers.json cannot be read")
 
 
 # The schema
