@@ -144,10 +144,15 @@ def acquire(
         _refuse_another(folder, held, take_over_from)
         if held is not None and (not take_over or held != seen):  # what changed meanwhile is not what was to be taken over
             raise locked(folder, held)
-        if held is not None and sign_of_life(folder, held.get("run")).get("at_work"):
+        if held is not None and _changes_something(sign_of_life(folder, held.get("run"))):
             raise locked(folder, held)
         _write_lock(folder, owner, replaces=held is not None)
     return held
+
+
+def _changes_something(sign: t.Mapping[str, t.Any]) -> bool:
+    """Whether the run is at a step at this moment that nobody else may come between; a watch goes on alone when its controller is gone."""
+    return bool(sign.get("at_work")) and not sign.get("only_reads")
 
 
 def _refuse_another(folder: Folder, held: t.Mapping[str, t.Any] | None, expected: str | None) -> None:
@@ -223,7 +228,7 @@ def sign_of_life(folder: Folder, run: t.Any) -> dict[str, t.Any]:
     last = found.entries[-1]
     step = last.get("step", last.get("event"))
     sign = {"step": step, "at": last.get("at"), "seconds_ago": round(age, 1), "at_work": _journal.at_work(found.entries) is not None}
-    return {**sign, "by": last["by"]} if "by" in last else sign
+    return {**sign, **{name: last[name] for name in ("by", "only_reads") if name in last}}
 
 
 def lease(folder: Folder, held: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -264,7 +269,7 @@ def begin_step(directory: str, entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]
         busy = _journal.at_work(found.entries) if found else None
         if busy is not None and busy.get("by") == WATCH:
             raise _lost(run, {"run": run, "actor": f"the {WATCH}"})
-        if busy is not None:
+        if busy is not None and not busy.get("only_reads"):
             raise RollbackError(
                 f"Run {run} is doing something already: {busy.get('step')} since {busy.get('at')}.",
                 state="This step was not begun.",
@@ -288,6 +293,9 @@ def locked(folder: Folder, held: t.Mapping[str, t.Any] | None) -> RollbackError:
     sign, until = sign_of_life(folder, who.get("run")), lease(folder, who)
     if sign.get("at_work"):
         doing, after = f" It is at work at this moment: {sign['step']} since {sign['at']}.", "wait for it"
+        if not _changes_something(sign):
+            doing += " That is a watch, which only reads."
+            after = 'wait for it, or, when nobody is there any more: run again with -e \'{"take_over": "why you are sure"}\''
     else:
         doing = f" Its last sign of life was {sign['seconds_ago']:g} s ago: {sign['step']}." if sign else ""
         word = "It counts as alive until" if until["alive"] else "It counts as dead since"

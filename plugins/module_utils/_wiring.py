@@ -55,7 +55,8 @@ def conclude(module: AnsibleModule, work: Work) -> t.NoReturn:
     begun = None
     try:
         if journal:
-            begin_step(journal, {"event": "intent", "step": _step(module), "at": utc(), "process": this_process()})
+            watches = {"only_reads": True} if module.params.get("mode") == "watch" else {}
+            begin_step(journal, {"event": "intent", "step": _step(module), "at": utc(), "process": this_process(), **watches})
         begun = journal
         runner = Runner(module)
         runner.run_folder = journal

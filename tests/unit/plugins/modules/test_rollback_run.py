@@ -175,6 +175,16 @@ def test_the_lock_of_a_run_that_is_at_work_cannot_be_taken_over(run: Run, state:
     assert run("opened", OTHER, take_over="its controller is off")["changed"]
 
 
+def test_the_lock_of_a_run_that_only_watches_can_be_taken_over(run: Run, state: pathlib.Path) -> None:
+    run("opened")
+    entry = {"event": "intent", "step": "health_gate", "at": "now", "process": _journal.this_process(), "only_reads": True}
+    _journal.append(str(state / f"chom/runs/{RUN}"), entry)
+    result = run("opened", OTHER)
+    assert "That is a watch, which only reads." in result["msg"]
+    assert "take_over" in result["next_command"]
+    assert run("opened", OTHER, take_over="somebody interrupted it")["changed"]
+
+
 def test_the_journal_begins_and_ends_with_the_run_and_comes_back_for_a_copy(run: Run, state: pathlib.Path) -> None:
     run("opened")
     result = run("closed", outcome="rolled_back")
