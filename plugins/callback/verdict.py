@@ -119,7 +119,9 @@ class CallbackModule(CallbackBase):
             return
         for host, title in sorted(self._doing.items()):
             verdict = None if host in self._asked else self._verdicts.get(host)
-            left = "The site may be closed, and a step may still be going on there." if host in self._asked else "No rollback had begun there."
+            left = (
+                "The site may be closed, and a step may still be going on there." if host in self._asked else "No rollback had begun there."
+            )
             after = f"{_ASK.format(host)}{_GO_ON if host in self._asked else ''}"
             self._display.display(verdict or f"UNKNOWN on host {host}: interrupted at: {title}. {left} {after}", color=C.COLOR_ERROR)
 

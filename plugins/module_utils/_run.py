@@ -102,7 +102,9 @@ def read_json(path: str) -> dict[str, t.Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        aside = f"sudo mv {path} {path}.damaged   # what it records is forgotten by that; each run keeps its own record in runs/<run>/run.json"
+        aside = (
+            f"sudo mv {path} {path}.damaged   # what it records is forgotten by that; each run keeps its own record in runs/<run>/run.json"
+        )
         raise RollbackError(f"{path} cannot be read: {error}.", next_command=aside) from error
     return found if isinstance(found, dict) else None
 

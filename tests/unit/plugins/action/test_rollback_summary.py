@@ -28,7 +28,15 @@ LEDGER = {
 
 
 def test_a_damaged_record_is_shown_with_what_to_type(act: t.Any) -> None:
-    status = {"version": "v1.2.3", "commit": "3" * 40, "maintenance": False, "changed_files": [], "units": {}, "workers_waiting": [], "lock": None}
+    status = {
+        "version": "v1.2.3",
+        "commit": "3" * 40,
+        "maintenance": False,
+        "changed_files": [],
+        "units": {},
+        "workers_waiting": [],
+        "lock": None,
+    }
     nothing = {"restore": None, "last_run": None, "unfinished": False, "ledger": {**LEDGER, "restore_points": []}}
     text = shown(act, status={**status, **nothing, "damaged": [{"reason": "last_run.json cannot be read.", "next_command": "mv it"}]})
     assert "DAMAGED: last_run.json cannot be read.\nNEXT: mv it\nlast rollback: not known" in text
