@@ -42,6 +42,7 @@ SECRET_PATH = "/services/T000/B000/webhook-secret"
 PARKED, LATER = 20, 50
 PAGES = ("/", "/login", "/dashboard", "/organizations", "/sites", "/health/ready", "/health/live", "/health/basic", "/css/app.css")
 PATIENCE_SECONDS = 240
+SETTLING_SECONDS = 8  # an idle worker looks for a job every three seconds
 CONNECTIONS = {"mariadb": "mysql", "postgresql": "pgsql", "sqlite": "sqlite"}
 INSTEAD: dict[str, dict[str, str]] = {  # what the profile says of another database
     "mariadb": {},
@@ -186,7 +187,7 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
         "recorded",
         "put_back",
     )  # users change the data only where data need not stay the same
-    before = machine.state()
+    before = machine.state() if writing else _settled(machine)
     with (
         _webhook(run) as (url, messages),
         tempfile.TemporaryDirectory(prefix="lastgood-") as scratch,
@@ -225,6 +226,17 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
         others=ended[1:],
         answers=str(answers.relative_to(ROOT)),
     )
+
+
+def _settled(machine: Machine) -> dict[str, t.Any]:
+    """The state once the workers have done what users of an earlier run left them to do; those of a broken release never do."""
+    deadline = time.monotonic() + SETTLING_SECONDS
+    while True:
+        state = machine.state()
+        waiting = [name for name in state["queues"] if not name.startswith("parked") and name != "default:delayed"]
+        if not waiting or time.monotonic() > deadline:
+            return state
+        time.sleep(0.5)
 
 
 def _command(machine: Machine, run: Run, folder: pathlib.Path, scratch: pathlib.Path, webhook: str) -> list[str]:

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import threading
 import typing as t
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ _NAMES = b"\n/*!40101 SET NAMES %s */;\n"
 _LONGEST_HEAD = 1 << 16
 _ALL = ("--routines", "--events", "--triggers", "--skip-add-locks")  # a locked table could not read the sequence of its default
 _WORTH_WHILE = 2
+_BROKEN_VIEW = re.compile(r"View '([^']+)\.([^'.]+)' references invalid")
 
 
 @dataclass
@@ -195,4 +198,9 @@ def _arguments(runner: Runner, options: str, client_version: str, encoding: str)
 
 
 def _explained(error: CommandError, credentials: Credentials) -> RollbackError:
-    return _packing.failed(error) or _database_mysql.explained(error, credentials)
+    found = _packing.failed(error) or _database_mysql.explained(error, credentials)
+    broken = _BROKEN_VIEW.search(error.stderr)
+    if broken:  # such a view blocks every dump of the database
+        view = ".".join(_database_mysql.quoted_name(name) for name in broken.groups())
+        found.next_command = f"{shlex.join(['mariadb', '--execute', f'DROP VIEW {view}'])}   # or mend what it reads"
+    return found

@@ -105,8 +105,14 @@ def explained(error: CommandError, credentials: Credentials) -> DatabaseError:
     """The same failure in words that tell what is wrong with the login, the server or the database."""
     found = _ERROR.search(error.stderr)
     reason = _REASONS.get(int(found.group(1) or found.group(2)), OTHER) if found else OTHER
-    told = error.stderr.strip().splitlines()[-1:] or [error.message]
-    return DatabaseError(f"{place(credentials)} {SUMMARIES[reason]}: {told[0].rstrip('.')}.", reason=reason)
+    told = _told(error.stderr.strip().splitlines()) or error.message
+    return DatabaseError(f"{place(credentials)} {SUMMARIES[reason]}: {told.rstrip('.')}.", reason=reason)
+
+
+def _told(lines: t.Sequence[str]) -> str:
+    """The last error, which quotes the statement with its line breaks; without one, the last line."""
+    begins = [number for number, line in enumerate(lines) if line.startswith("ERROR ")]
+    return " ".join(" ".join(lines[begins[-1] :] if begins else lines[-1:]).split())
 
 
 def quoted_name(name: str) -> str:

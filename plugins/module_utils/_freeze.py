@@ -22,7 +22,7 @@ from ._run import Folder, read_json, write_json
 def freeze(folder: Folder, record: t.Mapping[str, t.Any], hours: float) -> dict[str, t.Any]:
     """Freeze the application for deployments; a later rollback's freeze replaces an earlier one."""
     now = time.time()
-    frozen = {name: record.get(name) for name in ("run", "reason", "incident", "actor", "target", "from_version")}
+    frozen = {name: record.get(name) for name in ("run", "reason", "incident", "actor", "target")}
     frozen["from_version"] = (record.get("origin") or record).get("from_version")
     frozen.update({"since": _whole(now), "expires": _whole(now + hours * 3600)})
     write_json(folder.freeze, frozen)

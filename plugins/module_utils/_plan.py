@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from ._database_credentials import from_dotenv
 from ._dotenv import parse
 from ._errors import CommandError, RollbackError
+from ._journal import phases
+from ._journal import read as read_journal
 from ._layout import layout_of
 from ._ledger import read as read_ledger
+from ._left_behind import in_maintenance, origin
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._plan_digest import covered, digest_of
-from ._plan_origin import origin
 from ._probes import ProbeError
 from ._probes_redis import probe_from
 from ._probes_units import full_name, is_pattern
@@ -112,8 +114,8 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     choice = _choose(layout, request, folder, running, last)
     commit = layout.resolve(choice.target)
     switch = layout.survey(choice.target, commit, running)
-    in_maintenance = _in_maintenance(runner, application)
-    pending = _pending(folder, last, running, in_maintenance=in_maintenance)
+    closed = in_maintenance(runner, application)
+    pending = _pending(folder, last, running, closed=closed)
     findings = Findings()
     recorded = snapshot_of(folder, commit) if request.severity == "full_system" or application["layout"] == "releases" else None
     database, point = None, recorded if request.severity == "full_system" else None
@@ -122,7 +124,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         database = findings.check("backup", lambda: _backup(request, names, (point or {}).get("backup"), read_ledger(folder.root)))
     migrations = _migrations(runner, request, repository, switch, database, findings)
     findings.check("redis", lambda: _redis_answers(runner, application))
-    closes = in_maintenance or _closes(application, migrations, request)
+    closes = closed or _closes(application, migrations, request)
     obstacles = functools.partial(
         layout.refuse_obstacles, switch, request.local_changes, (recorded or {}).get("lock_files", {}), closes=closes
     )
@@ -140,8 +142,8 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "from_commit": running.commit,
         "nothing_to_do": not (switch.needed or pending or findings.problems or request.database or (migrations and migrations["down"])),
         "pending": pending,
-        "in_maintenance": in_maintenance,
-        "origin": origin(folder, last, in_maintenance=in_maintenance) if last and last.get("run") and _goes_on(last, running) else {},
+        "in_maintenance": closed,
+        "origin": _origin(folder, application, last, running, closed=closed),
         "database": database,
         "restored_by": request.restored_by,
         "restore_point": point["id"] if point else None,
@@ -270,10 +272,20 @@ def _by_ledger(repository: Code, folder: Folder, ledger: Ledger, running: WorkTr
     return Choice(name, f"{why}; PASSED OVER: {'; '.join(passed_over)}" if passed_over else why)
 
 
-def _goes_on(last: t.Mapping[str, t.Any], running: WorkTree) -> bool:
-    """Whether this run goes on from one that left something undone; one that failed where it began, or was opened again by the timer, left nothing."""
-    back = last.get("reopened") or (last.get("outcome") == "failed" and running.commit == last.get("from_commit"))
-    return _left_open(last, running) and not back
+def _origin(
+    folder: Folder, application: t.Mapping[str, t.Any], last: dict[str, t.Any] | None, running: WorkTree, *, closed: bool
+) -> dict[str, t.Any]:
+    """Where it all began, when this run goes on from one that left something undone.
+
+    One that failed where it began left nothing, nor did one whose site the timer opened again.
+    """
+    if last is None or not last.get("run") or not _left_open(last, running) or last.get("reopened"):
+        return {}
+    if last.get("outcome") == "failed" and running.commit == last.get("from_commit"):
+        return {}
+    journal = read_journal(folder.run(last["run"]))
+    own = phases(journal.entries) if journal else {}
+    return origin(last, own, layout=application["layout"], commit=running.commit, closed=closed)
 
 
 def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
@@ -305,21 +317,16 @@ def _version_probe(application: t.Mapping[str, t.Any], names: list[str]) -> dict
     return probe
 
 
-def _pending(folder: Folder, last: t.Mapping[str, t.Any] | None, running: WorkTree, *, in_maintenance: bool) -> list[str]:
+def _pending(folder: Folder, last: t.Mapping[str, t.Any] | None, running: WorkTree, *, closed: bool) -> list[str]:
     """What an earlier run left undone, even when the code is at the target already."""
     found = []
     if last is not None and _left_open(last, running):
         found.append(f"run {last.get('run')} ended as {last.get('outcome')}")
-        if in_maintenance:
+        if closed:
             found.append("the application is in maintenance mode")
     if os.path.exists(os.path.join(folder.root, "workers.json")):
         found.append("workers that it stopped are not running again")
     return found
-
-
-def _in_maintenance(runner: Runner, application: t.Mapping[str, t.Any]) -> bool:
-    down = f"{application['path']}/storage/framework/down"
-    return runner.run(["test", "-e", down], user=application["user"], check=False).rc == 0
 
 
 def _closes(application: t.Mapping[str, t.Any], migrations: dict[str, t.Any] | None, request: Request) -> bool:

@@ -45,6 +45,13 @@ _MOST_LEFT = 6  # side databases that a server could not remove
 _FALSE = {"", "0", "f", "false", "null", "none"}
 
 
+class Counter(t.NamedTuple):
+    """How far it is, and the greatest number that it can give."""
+
+    number: int
+    limit: int
+
+
 class Engine(t.Protocol):
     """A database server, or a library, into which backups can be restored. Names of databases are those of the engine; SQLite's are paths."""
 
@@ -72,11 +79,8 @@ class Engine(t.Protocol):
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         """Foreign keys that would not hold when only these tables came from incoming, in words; refuse tables that cannot be swapped alone."""
 
-    def counters(self, database: str) -> dict[str, int]:
-        """How far each counter is that numbers new rows, by the name of its table or sequence."""
-
-    def limits(self, database: str) -> dict[str, int]:
-        """The greatest number that each counter can give."""
+    def counters(self, database: str) -> dict[str, Counter]:
+        """The counters that number new rows, by the name of the table or sequence."""
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         """Move these counters on, so that the next row gets a number that is as high as in counters."""
@@ -239,6 +243,13 @@ class Restore:
                 f"The backup {self.backup['id']} is of the database {self.backup['database']!r}, not of {self.wanted.live!r}.",
                 state=UNTOUCHED,
             )
+        known = self.backup.get("tables") or {}
+        for name in self.wanted.tables:
+            if name not in known:
+                like = [other for other in known if other.replace('"', "") == name.replace('"', "")]
+                raise RollbackError(
+                    f"The backup {self.backup['id']} has no table {name}{f'; it has {like[0]}' if like else ''}.", state=UNTOUCHED
+                )
 
     def _is_of_this_backup(self) -> bool:
         known = self.record.facts
@@ -410,8 +421,8 @@ class Restore:
         """Swap with the record saying so before and after; a failure that touched nothing is no interruption."""
         before = self.stage
         if before != stage:
-            self._count_on(incoming)
-            self.record.write(stage=stage)
+            left = self._count_on(incoming)
+            self.record.write(stage=stage, counters_left=left)
         try:
             self.engine.swap(self.wanted.live, incoming, outgoing, self.record.facts.get("tables") or ())
         except RollbackError as error:
@@ -423,22 +434,22 @@ class Restore:
                 error.state = f"The swap of {self.wanted.live} is not complete: run db_restore with state {word} again to complete it."
             raise
 
-    def _count_on(self, incoming: str) -> None:
-        """No number is given to a second row: customers and other systems know the first one by it, and it is put back by it."""
+    def _count_on(self, incoming: str) -> list[str]:
+        """No number is given to a second row: customers and other systems know the first one by it, and it is put back by it.
+
+        Returns the counters that stay: moved to its end one would give no number at all.
+        """
         try:
             given = self.engine.counters(self.wanted.live)
         except RollbackError:  # a live database that is gone or damaged is a reason to go back, not one to stay
-            return
+            return []
         chosen = self.record.facts.get("tables") or given
         now = self.engine.counters(incoming)
-        behind = {name: number for name, number in given.items() if name in chosen and now.get(name, number) < number}
-        if not behind:
-            return
-        limits = self.engine.limits(incoming)
-        left = sorted(name for name, number in behind.items() if number >= limits.get(name, number + 1))
-        self.record.write(counters_left=left)  # moved to its end a counter would give no number at all
-        if behind.keys() - set(left):
-            self.engine.count_on(incoming, {name: number for name, number in behind.items() if name not in left})
+        behind = {name: one.number for name, one in given.items() if name in chosen and name in now and now[name].number < one.number}
+        fitting = {name: number for name, number in behind.items() if number < now[name].limit}
+        if fitting:
+            self.engine.count_on(incoming, fitting)
+        return sorted(behind.keys() - fitting.keys())
 
     def _released(self) -> bool:
         if self.stage in (None, RELEASED):

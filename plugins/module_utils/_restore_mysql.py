@@ -16,6 +16,7 @@ from . import _restore_mysql_load as load
 from ._database_mysql import query, quoted_name, quoted_text
 from ._database_survey import global_privileges, privileges_on
 from ._errors import RollbackError
+from ._restore import Counter
 from ._restore_mysql_files import FilesLoader
 from ._restore_mysql_swap import MAY_NAME_DEFINERS, Swap
 from ._restore_record import UNTOUCHED
@@ -38,13 +39,11 @@ SELECT 'table', table_name FROM information_schema.tables WHERE table_schema = D
 """
 _COUNTERS = """
 /*!80000 SET SESSION information_schema_stats_expiry = 0 */;
-SELECT table_name, IF(table_type = 'SEQUENCE', 'sequence', auto_increment) FROM information_schema.tables
-  WHERE table_schema = {} AND (table_type = 'SEQUENCE' OR (engine = 'InnoDB' AND auto_increment IS NOT NULL));
+SELECT t.table_name, IF(table_type = 'SEQUENCE', 'sequence', auto_increment), IFNULL(column_type, '') FROM information_schema.tables t
+  LEFT JOIN information_schema.columns c ON c.table_schema = {0} AND c.table_name = t.table_name AND extra LIKE '%auto_increment%'
+  WHERE t.table_schema = {0} AND (table_type = 'SEQUENCE' OR (engine = 'InnoDB' AND auto_increment IS NOT NULL));
 """
 _OF_A_SEQUENCE = "sequence"
-_NUMBERED = (
-    "SELECT table_name, data_type, column_type FROM information_schema.columns WHERE table_schema = {} AND extra LIKE '%auto_increment%'"
-)
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _KEYS = """
 SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
@@ -125,22 +124,17 @@ class MysqlEngine:
     def ask(self, database: str, sql: str) -> list[list[str]]:
         return self._ask(f"START TRANSACTION READ ONLY;\n{sql.rstrip().rstrip(';')};", database)
 
-    def counters(self, database: str) -> dict[str, int]:
+    def counters(self, database: str) -> dict[str, Counter]:
         rows = self._ask(_COUNTERS.format(quoted_text(database)))
-        sequences = {name for name, number in rows if number == _OF_A_SEQUENCE}
+        sequences = {name for name, number, _column in rows if number == _OF_A_SEQUENCE}
         self.sequences = sequences
         upwards = "".join(
-            f"SELECT {quoted_text(name)}, next_not_cached_value FROM {quoted_name(name)} WHERE increment >= 0 AND NOT cycle_option;\n"
+            f"SELECT {quoted_text(name)}, next_not_cached_value, maximum_value FROM {quoted_name(name)} WHERE increment >= 0 AND NOT cycle_option;\n"
             for name in sorted(sequences)
         )
-        found = [row for row in rows if row[1] != _OF_A_SEQUENCE] + self._ask(upwards, database)
-        return {name: int(number) for name, number in found}
-
-    def limits(self, database: str) -> dict[str, int]:
-        rows = self._ask(_NUMBERED.format(quoted_text(database)))
-        last = "".join(f"SELECT {quoted_text(name)}, maximum_value FROM {quoted_name(name)};\n" for name in sorted(self.sequences))
-        found = {name: (1 << (_BITS.get(kind, 64) - (0 if "unsigned" in column else 1))) - 1 for name, kind, column in rows}
-        return {**found, **{name: int(number) for name, number in (self._ask(last, database) if last else [])}}
+        found = {name: Counter(int(number), _limit(column)) for name, number, column in rows if name not in sequences}
+        going = self._ask(upwards, database)
+        return {**found, **{name: Counter(int(number), int(limit)) for name, number, limit in going}}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         changes = (
@@ -243,6 +237,12 @@ class _Key(t.NamedTuple):
     name: str
     parent: str
     columns: list[tuple[str, str]]
+
+
+def _limit(column: str) -> int:
+    """The greatest number of a column such as "int(11) unsigned"."""
+    bits = _BITS.get(column.partition("(")[0].partition(" ")[0], 64)
+    return int((1 << bits) - 1 if "unsigned" in column else (1 << bits - 1) - 1)
 
 
 def _keys(rows: t.Iterable[list[str]]) -> list[_Key]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import typing as t
 from dataclasses import dataclass, field
 
 from . import _database_postgresql, _postgresql_survey
 from ._database_postgresql import MAINTENANCE_DATABASE, quoted_name, quoted_text
 from ._errors import RollbackError
-from ._restore import RETURNING
+from ._restore import RETURNING, Counter
 from ._restore_postgresql_load import Loader
 from ._restore_postgresql_tables import Exchange
 
@@ -30,10 +31,9 @@ _SLOW = 3600
 _WRITABLE = "SET default_transaction_read_only = off;\n"  # where the database's own setting says otherwise
 _READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n"
 _COUNTERS = """
-SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), COALESCE(last_value, 0) FROM pg_sequences
+SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), COALESCE(last_value, 0), max_value FROM pg_sequences
   WHERE increment_by > 0 AND NOT cycle
 """
-_LIMITS = "SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), max_value FROM pg_sequences"
 _SERVER = """
 SELECT 'server', current_setting('server_version_num'), rolsuper, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user;
 SELECT 'role', rolname, pg_has_role(oid, 'MEMBER') FROM pg_roles;
@@ -142,11 +142,9 @@ class PostgresqlEngine:
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         return Exchange(self.runner, self.credentials, live, incoming, tables).orphans()
 
-    def counters(self, database: str) -> dict[str, int]:
-        return {sequence: int(number) for sequence, number in self._ask(database, _COUNTERS, timeout=_SLOW)}
-
-    def limits(self, database: str) -> dict[str, int]:
-        return {sequence: int(number) for sequence, number in self._ask(database, _LIMITS, timeout=_SLOW)}
+    def counters(self, database: str) -> dict[str, Counter]:
+        found = self._ask(database, _COUNTERS, timeout=_SLOW)
+        return {sequence: Counter(int(number), int(limit)) for sequence, number, limit in found}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         sequences = (f"SELECT setval({quoted_text(sequence)}, {number});\n" for sequence, number in counters.items())
@@ -169,6 +167,7 @@ class PostgresqlEngine:
             present.add(live)
         if not {live, incoming} <= present or outgoing in present:
             raise RollbackError(f"{incoming} cannot take the place of {live}: of these and {outgoing}, the server has {sorted(present)}.")
+        self._refuse_prepared(live)
         try:
             self._administer(_exchange(live, incoming, outgoing))
         except RollbackError as error:
@@ -178,7 +177,23 @@ class PostgresqlEngine:
             error.facts["untouched"] = True
             raise
 
+    def _refuse_prepared(self, live: str) -> None:
+        """A transaction that was prepared outlives its session, and no database with one can be renamed."""
+        found = self._administer(f"SELECT gid FROM pg_prepared_xacts WHERE database = {quoted_text(live)} ORDER BY prepared")
+        if found:
+            raise RollbackError(
+                f"{live} has {len(found)} prepared transactions that were neither committed nor rolled back, the first of them {found[0][0]!r}.",
+                facts={"untouched": True},
+                next_command=f"{_typed(live, f'ROLLBACK PREPARED {quoted_text(found[0][0])}')}   # or COMMIT PREPARED",
+            )
+
     def drop(self, database: str) -> None:
+        found = self._administer(f"SELECT slot_name FROM pg_replication_slots WHERE database = {quoted_text(database)}")
+        if found:
+            raise RollbackError(
+                f"The replication slot {found[0][0]} reads from {database} and would be gone with it.",
+                next_command=f"{_typed(database, f'SELECT pg_drop_replication_slot({quoted_text(found[0][0])})')}   # when nobody reads from it",
+            )
         self._administer(f"DROP DATABASE {quoted_name(database)} WITH (FORCE)")
 
     def _server(self) -> _Server:
@@ -202,6 +217,11 @@ class PostgresqlEngine:
 
     def _ask(self, database: str, sql: str, *, timeout: float) -> list[list[str]]:
         return _database_postgresql.query(self.runner, self.credentials.with_database(database), sql, timeout=timeout)
+
+
+def _typed(database: str, sql: str) -> str:
+    """What somebody types to have a statement carried out."""
+    return shlex.join(["psql", "--dbname", database, "--command", sql])
 
 
 def _swapped(present: t.Container[str], live: str, incoming: str, outgoing: str) -> bool:

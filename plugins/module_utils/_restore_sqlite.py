@@ -17,6 +17,7 @@ from ._database_credentials import Credentials
 from ._database_sqlite import query
 from ._errors import CommandError, RollbackError
 from ._packing import unpacking
+from ._restore import Counter
 from ._restore_record import UNTOUCHED
 
 if t.TYPE_CHECKING:
@@ -172,11 +173,8 @@ class SqliteEngine:
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         raise RollbackError("A SQLite database is swapped as a whole: the option tables is for database servers.")
 
-    def counters(self, database: str) -> dict[str, int]:
-        return t.cast("dict[str, int]", self._do("counters", database))
-
-    def limits(self, database: str) -> dict[str, int]:
-        return dict.fromkeys(self.counters(database), (1 << 63) - 1)
+    def counters(self, database: str) -> dict[str, Counter]:
+        return {name: Counter(number, (1 << 63) - 1) for name, number in self._do("counters", database).items()}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         self._do("count on", database, json.dumps(counters))

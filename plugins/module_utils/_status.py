@@ -14,6 +14,7 @@ from ._discovery import discover
 from ._errors import RollbackError
 from ._freeze import frozen
 from ._journal import phases, read
+from ._left_behind import carried, in_maintenance
 from ._progress import read as progress
 from ._restore_point import listed
 from ._restore_record import RECORD
@@ -36,10 +37,12 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
     last = _whole(folder.last_run, damaged)
     remembered = _whole(os.path.join(folder.root, "workers.json"), damaged)
     restore = _whole(os.path.join(folder.root, RECORD), damaged)
-    held = holder(folder)
+    held, code, closed = holder(folder), _code(runner, application), in_maintenance(runner, application)
+    journal = _journal_state(folder, last)
+    now = {"layout": application["layout"], "commit": code["commit"], "closed": closed}
     return {
-        **_code(runner, application),
-        "maintenance": _in_maintenance(runner, application),
+        **code,
+        "maintenance": closed,
         "units": _units(runner, application),
         "lock": None if held is None else {**held, **lease(folder, held)},
         "left_over": None if damaged else left_over(folder),
@@ -47,7 +50,8 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "freeze": frozen(folder),
         "last_run": last,
         "unfinished": unfinished(last),
-        "journal": _journal_state(folder, last),
+        "journal": journal,
+        "carried": carried(last or {}, (journal or {}).get("phases", {}), **now),
         "progress": progress(folder.root, *([folder.run(last["run"])] if last and last.get("run") else [])),
         "restore": restore,
         "damaged": [{"reason": error.message, "next_command": error.next_command} for error in damaged],
@@ -94,11 +98,6 @@ def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any
         "branch": tree.branch,
         "changed_files": list(tree.changed_files),
     }
-
-
-def _in_maintenance(runner: Runner, application: t.Mapping[str, t.Any]) -> bool:
-    marker = f"{application['path']}/storage/framework/down"
-    return runner.run(["test", "-e", marker], user=application["user"], check=False).rc == 0
 
 
 def _units(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, str]:

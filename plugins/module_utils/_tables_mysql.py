@@ -209,7 +209,7 @@ class MysqlTables(ColumnByColumn):
         rows = Lines(lambda line: _hand_on(questions, line))
         texts += [f"INSERT INTO lastgood_guard SELECT {quoted_text(name)} {source} LIMIT 1" for name, source in guards]
         head = [_REPLAY.format(timeout=timeout, checks=int(not guards))]
-        head += [f"CREATE TEMPORARY TABLE {self.place(SIDE, load.table.name)} LIKE {self.place(LIVE, load.table.name)};" for load in loads]
+        head += [self._aside(load) for load in loads]
         head += [f"INSERT IGNORE INTO lastgood_guard VALUES ({quoted_text(name)});" for name, _source in guards]
         tail = ["START TRANSACTION;", *(f"{text};" for text in texts), "COMMIT;" if apply else "ROLLBACK;", ""]
         translation = Translation(self, {load.table.name: load for load in loads}, head, tail)
@@ -217,6 +217,11 @@ class MysqlTables(ColumnByColumn):
             feed = ["cat", "--", *(load.path for load in loads), end]
             answered(self.runner, [feed, client], rows.feed, timeout, translation.feed)
         rows.end()
+
+    def _aside(self, load: Load) -> str:
+        """Make room for saved rows; without the live table's keys and partitions, which a temporary table may not have."""
+        names = ", ".join(quoted_name(column.name) for column in load.columns)
+        return f"CREATE TEMPORARY TABLE {self.place(SIDE, load.table.name)} AS SELECT {names} FROM {self.place(LIVE, load.table.name)} LIMIT 0;"
 
     @contextlib.contextmanager
     def _client(self, *more: str) -> t.Iterator[list[str]]:

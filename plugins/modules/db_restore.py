@@ -279,7 +279,13 @@ def _restored(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         before = restore.stage
         changed = restore.reach(options["state"])
         after = options["state"] if module.check_mode and changed else restore.stage
-        return {"changed": changed, **restore.facts(), "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
+        facts = restore.facts()
+        if changed and facts["counters_left"]:
+            module.warn(
+                "Numbers may be given a second time, since these counters could not be moved on to where those of the live database were:"
+                f" {', '.join(facts['counters_left'])}."
+            )
+        return {"changed": changed, **facts, "diff": {"before": f"{before}\n", "after": f"{after}\n"}}
 
 
 _OPTIONS: dict[str, t.Any] = {

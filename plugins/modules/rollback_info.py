@@ -72,6 +72,12 @@ freeze:
   description: Why, since when and until when the application is frozen for deployments; null when it is not.
   returned: success
   type: dict
+carried:
+  description:
+    - What whoever goes on with the last run, undoes it or aborts it goes by. C(run), C(from_version), C(from_commit) and C(was_down) say where it began,
+      or the first of those runs that it was to finish; C(phases) what they did, C(down) which migrations may be down by that.
+  returned: success
+  type: dict
 damaged:
   description: Records that cannot be read, each with C(reason) and C(next_command). What they would say is left out of the rest.
   returned: success

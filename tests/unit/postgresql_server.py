@@ -52,6 +52,7 @@ class Server(Scripted):
     logins: list[str] = field(default_factory=list)
     contents: str = CONTENTS
     lists: list[str] = field(default_factory=list)
+    rows: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.on("cat -- *.env", ENVIRONMENT)
@@ -71,6 +72,9 @@ class Server(Scripted):
             return "2026_01_01_create_users\n"
         if "pg_has_role" in sql:
             return self.server
+        for known, rows in self.rows.items():
+            if known in sql:
+                return rows
         return "".join(f"{name}\n" for name in self.databases) if sql == "SELECT datname FROM pg_database" else ""
 
     def converse(self, argv: t.Sequence[str]) -> Talk:

@@ -56,6 +56,12 @@ def test_failures_have_a_reason(said: str, reason: str) -> None:
     assert "secret" not in caught.value.message
 
 
+def test_an_error_that_quotes_several_lines_is_told_from_its_beginning() -> None:
+    said = "some warning\nERROR 1064 (42000) at line 3: You have an error near ')\n) ENGINE=Inn...' at line 6\n"
+    with pytest.raises(DatabaseError, match=r"ERROR 1064 \(42000\) at line 3: You have an error near '\) \) ENGINE=Inn...' at line 6\.$"):
+        _database_mysql.query(Streaming().on("mariadb *", rc=1, stderr=said), LOGIN, "SELECT 1")
+
+
 def test_the_login_is_gone_when_the_block_ends() -> None:
     with _database_mysql.option_file(LOGIN) as path:
         assert "secret" in pathlib.Path(path).read_text()

@@ -71,12 +71,9 @@ class Fake:
     def orphans(self, live: str, incoming: str, tables: t.Sequence[str]) -> list[str]:
         return [f"orders without {name}" for name in tables]
 
-    def counters(self, database: str) -> dict[str, int]:
+    def counters(self, database: str) -> dict[str, _restore.Counter]:
         self._do(f"counters of {database}")
-        return dict(self.counted.get(database, {}))
-
-    def limits(self, database: str) -> dict[str, int]:
-        return dict.fromkeys(self.counted.get(database, {}), 99)
+        return {name: _restore.Counter(number, 99) for name, number in self.counted.get(database, {}).items()}
 
     def count_on(self, database: str, counters: t.Mapping[str, int]) -> None:
         self._do("count on")
@@ -236,6 +233,12 @@ def test_constraints_that_do_not_hold_are_refused_or_accepted(bench: Bench) -> N
     bench.engine.broken = ["orders.user_id refers to 3 rows that users lacks"]
     assert "3 rows" in refused(bench, "beside").message
     assert bench.reach("beside", accept_orphans=True)
+
+
+def test_tables_that_the_backup_lacks_are_refused_before_anything_is_loaded(bench: Bench) -> None:
+    assert "has no table user" in refused(bench, "beside", tables=["user"]).message
+    assert 'has no table "users"; it has users' in refused(bench, "beside", tables=['"users"']).message
+    assert not bench.engine.done
 
 
 def test_rows_that_a_swap_of_some_tables_would_orphan_are_refused_or_accepted(bench: Bench) -> None:

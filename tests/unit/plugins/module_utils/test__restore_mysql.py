@@ -83,13 +83,27 @@ def mysql(monkeypatch: pytest.MonkeyPatch, rows: dict[str, list[list[str]]]) -> 
 
 def test_sequences_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {
-        "IF(table_type = 'SEQUENCE'": [["users", "7"], ["bills", "sequence"]],
-        "next_not_cached_value": [["bills", "2001"]],
+        "IF(table_type = 'SEQUENCE'": [["users", "7", "int(10) unsigned"], ["bills", "sequence", ""]],
+        "next_not_cached_value": [["bills", "2001", "9000"]],
     }
     server, answers = mysql(monkeypatch, asked)
-    assert server.counters("shop") == {"users": 7, "bills": 2001}
+    assert server.counters("shop") == {"users": (7, 4294967295), "bills": (2001, 9000)}
     server.count_on("shop", {"users": 9, "bills": 3001})
     assert answers.said[-1] == "shop: ALTER TABLE `users` AUTO_INCREMENT = 9;\nDO SETVAL(`bills`, 3001, 0);\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "limit"),
+    [
+        ("tinyint(4)", 127),
+        ("tinyint unsigned", 255),
+        ("mediumint", 8388607),
+        ("int(11)", 2147483647),
+        ("bigint(20) unsigned", 18446744073709551615),
+    ],
+)
+def test_a_column_has_a_greatest_number(column: str, limit: int) -> None:
+    assert engine._limit(column) == limit
 
 
 def test_a_foreign_key_to_a_table_that_is_missing_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,7 +177,7 @@ def test_questions_cannot_write(engine: PostgresqlEngine, server: Server) -> Non
 def test_both_databases_change_their_names_in_one_transaction(engine: PostgresqlEngine, server: Server) -> None:
     server.databases.append("shop__side")
     engine.swap("shop", "shop__side", "shop__kept")
-    begin, *inside, commit = server.said[1].partition("BEGIN;")[2].splitlines()
+    begin, *inside, commit = server.said[2].partition("BEGIN;")[2].splitlines()
     assert (begin, commit) == ("", "COMMIT;")
     assert inside[:2] == ['ALTER DATABASE "shop" RENAME TO "shop__kept";', 'ALTER DATABASE "shop__side" RENAME TO "shop";']
 
@@ -222,7 +222,7 @@ def test_what_is_gone_is_replaced_by_way_of_an_empty_database(engine: Postgresql
     server.databases = ["postgres", "shop__side"]
     engine.swap("shop", "shop__side", "shop__kept")
     assert server.said[1] == 'CREATE DATABASE "shop" TEMPLATE template0'
-    assert 'ALTER DATABASE "shop__side" RENAME TO "shop";' in server.said[2]
+    assert 'ALTER DATABASE "shop__side" RENAME TO "shop";' in server.said[3]
 
 
 def test_databases_that_are_not_there_cannot_change_places(engine: PostgresqlEngine) -> None:
@@ -250,4 +250,22 @@ def test_single_tables_are_exchanged_and_only_what_was_accepted_is_tolerated(
 
 def test_a_database_is_dropped_with_its_sessions(engine: PostgresqlEngine, server: Server) -> None:
     engine.drop("shop__side")
-    assert server.said == ['DROP DATABASE "shop__side" WITH (FORCE)']
+    assert server.said[1:] == ['DROP DATABASE "shop__side" WITH (FORCE)']
+
+
+def test_a_database_from_which_somebody_replicates_is_not_dropped(engine: PostgresqlEngine, server: Server) -> None:
+    server.rows["pg_replication_slots"] = "analytics\n"
+    with pytest.raises(RollbackError, match="The replication slot analytics reads from shop__kept") as caught:
+        engine.drop("shop__kept")
+    assert "psql --dbname shop__kept --command" in str(caught.value.next_command)
+    assert len(server.said) == 1
+
+
+def test_a_prepared_transaction_is_named_before_anybody_is_logged_out(engine: PostgresqlEngine, server: Server) -> None:
+    server.databases.append("shop__side")
+    server.rows["pg_prepared_xacts"] = "it's one\n"
+    with pytest.raises(RollbackError, match="1 prepared transactions") as caught:
+        engine.swap("shop", "shop__side", "shop__kept")
+    assert "ROLLBACK PREPARED" in str(caught.value.next_command)
+    assert caught.value.facts == {"untouched": True}
+    assert not any("pg_terminate_backend" in sql for sql in server.said)

@@ -279,6 +279,12 @@ def test_a_database_that_cannot_be_used_is_told_apart(
     assert expected in failed(run_module("db_backup", arguments(directory)), directory)
 
 
+def test_a_view_that_blocks_every_dump_is_named(run_module: RunModule, host: Streaming, directory: pathlib.Path) -> None:
+    said = "mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v`': View 'chom.v' references invalid table(s) or column(s) (1356)"
+    host.failure = Completed(("mariadb-dump",), 2, "", said)
+    assert "Next: mariadb --execute 'DROP VIEW `chom`.`v`'" in failed(run_module("db_backup", arguments(directory)), directory)
+
+
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [

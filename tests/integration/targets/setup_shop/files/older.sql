@@ -13,14 +13,15 @@ CREATE TABLE customers (
   flags BIT(12),
   made DATETIME NULL,
   seen TIMESTAMP(6) NULL,
-  UNIQUE KEY by_name (name)
+  UNIQUE KEY by_name (name),
+  FULLTEXT KEY by_word (name)
 );
 CREATE TABLE orders (id INT UNSIGNED PRIMARY KEY, customer_id INT UNSIGNED NOT NULL, parent_id INT UNSIGNED NULL,
   amount DECIMAL(12,2) NOT NULL, created_at DATETIME NULL, FOREIGN KEY (customer_id) REFERENCES customers (id),
   FOREIGN KEY (parent_id) REFERENCES orders (id));
 CREATE TABLE `order``s "1;é` (`or;der` INT, `li``ne` VARCHAR(20), note TEXT, PRIMARY KEY (`or;der`, `li``ne`));
 CREATE TABLE log (line VARCHAR(200), at TIMESTAMP NULL);
-CREATE TABLE sessions (id VARCHAR(40) PRIMARY KEY, payload TEXT);
+CREATE TABLE sessions (id VARCHAR(40) PRIMARY KEY, payload TEXT) PARTITION BY KEY (id) PARTITIONS 2;
 CREATE TABLE unkeyed (code VARCHAR(10), value INT);
 CREATE TABLE gone (id INT PRIMARY KEY);
 CREATE VIEW totals AS SELECT customer_id, SUM(amount) AS total FROM orders GROUP BY customer_id;
