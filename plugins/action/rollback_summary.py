@@ -93,6 +93,8 @@ def _lock(status: dict[str, t.Any]) -> t.Iterator[str]:
     lock, frozen = status["lock"], status.get("freeze")
     if lock is None:
         yield "lock: free"
+    elif not lock.get("run"):
+        yield 'lock: DAMAGED, nobody knows who holds it; when nobody is at work a run takes it over: -e \'{"take_over": "it is damaged"}\''
     else:
         word = "counts as alive until" if lock.get("alive") else "counts as dead since"
         yield f"lock: held by {lock.get('actor')} since {lock.get('since')} (run {lock.get('run')}), {word} {lock.get('expires')}"
@@ -101,7 +103,8 @@ def _lock(status: dict[str, t.Any]) -> t.Iterator[str]:
         elif not status.get("watched"):
             yield "NOBODY WATCHES this run: no dead-man timer is armed on this host (it could not be, or the host was started anew)"
     if frozen is not None:
-        yield f"frozen for deployments until {frozen.get('expires')}: run {frozen.get('run')} rolled back, {frozen.get('reason')}"
+        why = f"until {frozen.get('expires')}: run {frozen.get('run')} rolled back, {frozen.get('reason')}"
+        yield f"frozen for deployments {why if frozen.get('run') else 'by a freeze that is DAMAGED'}"
         yield "NEXT: ansible-playbook playbooks/unfreeze.yml -e reason=...   # when what was rolled back may be deployed again"
 
 

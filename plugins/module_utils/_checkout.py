@@ -76,8 +76,9 @@ def resolve(repository: Repository, target: str, *, remote: str | None) -> str:
             raise RollbackError(f"{target} is not in {repository.path}, and fetching from {remote} failed: {why}.") from trouble
     if commit is None:
         kind = "tag or commit" if looks_like_commit(target) else "tag"
+        meant = f" Did you mean v{target}?" if f"v{target}" in repository.tags() else ""
         raise RollbackError(
-            f"{target} is not a {kind} of {repository.path}" + (f" or its remote {remote}." if remote else "."),
+            f"{target} is not a {kind} of {repository.path}" + (f" or its remote {remote}.{meant}" if remote else f".{meant}"),
             next_command=f"sudo -u {repository.user} git -C {repository.path} tag --list --sort=-version:refname",
         )
     return commit

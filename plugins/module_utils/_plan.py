@@ -367,7 +367,8 @@ def _redis_answers(runner: Runner, application: t.Mapping[str, t.Any]) -> None:
     try:
         probe_from({}, settings)(5)
     except (ProbeError, ValueError) as error:
-        raise RollbackError(f"Redis cannot be used with the application's settings: {error}.") from error
+        then = "systemctl status redis-server   # and compare REDIS_* in the application's .env"
+        raise RollbackError(f"Redis cannot be used with the application's settings: {error}.", next_command=then) from error
 
 
 def _undecided(switch: Switch, names: t.Sequence[str]) -> RollbackError:
@@ -411,7 +412,7 @@ def _check_host(
     checks: dict[str, t.Callable[[], t.Any]] = {
         "checkout": obstacles,
         "programs": lambda: _programs(runner, layout, application, composer=switch.moves_dependencies, backup=request.backup),
-        "units": lambda: _units(runner, [*mine, *services["required"]]),
+        "units": lambda: _units(runner, [*mine, *services["required"]], services),
         "rights": lambda: _rights(runner, mine, services["reload"]),
         "state folder": lambda: _state_folder(application["state_directory"], application["name"]),
     }
@@ -438,16 +439,39 @@ def _programs(runner: Runner, layout: Layout, application: t.Mapping[str, t.Any]
         raise RollbackError(f"Not installed on this host: {', '.join(missing)}.", next_command="install them")
 
 
-def _units(runner: Runner, names: t.Sequence[str]) -> dict[str, Unit]:
+def _units(runner: Runner, names: t.Sequence[str], services: t.Mapping[str, t.Any]) -> dict[str, Unit]:
     systemd = Systemd(runner)
     units = systemd.show(systemd.expand(names))
+    masked = [name for name, unit in units.items() if unit.load == "masked"]
+    if masked:
+        raise RollbackError(
+            f"Masked on this host, so that they cannot be started: {', '.join(masked)}.",
+            next_command=f"sudo systemctl unmask {' '.join(masked)} && sudo systemctl start {' '.join(masked)}",
+        )
     missing = [name for name, unit in units.items() if unit.load != "loaded"]
     if missing:
         raise RollbackError(
             f"The profile names units that this host does not have: {', '.join(missing)}.",
             next_command="systemctl list-unit-files --type=service,timer",
         )
+    _refuse_stopped(systemd, units, services)
     return units
+
+
+def _refuse_stopped(systemd: Systemd, units: t.Mapping[str, Unit], services: t.Mapping[str, t.Any]) -> None:
+    """What somebody switched off is no part of the trouble; what failed or crashes may run again with the version that is gone back to.
+
+    Workers and schedulers may have been stopped by the run before.
+    """
+    needed = {*systemd.expand([*services["required"], *services["reload"]])} - {
+        *systemd.expand([*services["workers"], *services["schedulers"]])
+    }
+    stopped = [name for name, unit in units.items() if name in needed and unit.active == "inactive" and not unit.errand]
+    if stopped:
+        raise RollbackError(
+            f"Switched off, though the application needs it: {', '.join(f'{name} is {units[name].state}' for name in stopped)}.",
+            next_command=f"sudo systemctl start {' '.join(stopped)}",
+        )
 
 
 def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str]) -> None:

@@ -20,6 +20,8 @@ from ._clock import utc
 from ._errors import RollbackError
 
 _GUARD_SECONDS = 5
+_TAKEN_OVER = ".taken-over-"
+_TAKEN_OVER_KEPT = 3
 _OPENING_SECONDS = 3  # between taking the lock and recording that a run has begun there are milliseconds
 LEASE = 300  # seconds without a sign of life after which a run counts as dead, unless its lock says otherwise
 WATCH = "dead-man timer"
@@ -177,7 +179,7 @@ def _write_lock(folder: Folder, owner: t.Mapping[str, t.Any], *, replaces: bool)
     aside = f"{folder.lock}.{owner['run']}"
     try:
         if replaces:
-            os.rename(folder.lock, f"{folder.lock}.taken-over-{int(time.time())}")
+            os.rename(folder.lock, f"{folder.lock}{_TAKEN_OVER}{time.time():.6f}")
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(owner, file, sort_keys=True)
@@ -319,6 +321,8 @@ def release(folder: Folder, run: str) -> bool:
         if (holder(folder) or {}).get("run") != run or timer_at_work(folder, run):
             return False
         os.unlink(folder.lock)
+        for old in sorted(name for name in os.listdir(folder.root) if name.startswith(f"lock{_TAKEN_OVER}"))[:-_TAKEN_OVER_KEPT]:
+            os.unlink(os.path.join(folder.root, old))
     return True
 
 

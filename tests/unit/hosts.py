@@ -78,7 +78,8 @@ class Host:
 
     def _unit(self, name: str) -> str:
         active = self.units.get(name)
-        return f"Id={name}\nLoadState={'loaded' if active else 'not-found'}\nActiveState={active or 'inactive'}\nSubState=running"
+        load = "not-found" if not active else "masked" if active == "masked" else "loaded"
+        return f"Id={name}\nLoadState={load}\nActiveState={active if load == 'loaded' else 'inactive'}\nSubState=running"
 
     def _list(self, argv: tuple[str, ...], _stdin: str | None) -> tuple[int, str, str]:
         state = "loaded active running" if argv[1] == "list-units" else "enabled"

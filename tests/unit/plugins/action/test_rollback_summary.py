@@ -42,6 +42,13 @@ def test_a_damaged_record_is_shown_with_what_to_type(act: t.Any) -> None:
     assert "DAMAGED: last_run.json cannot be read.\nNEXT: mv it\nlast rollback: not known" in text
 
 
+def test_a_damaged_lock_and_a_damaged_freeze_are_called_so() -> None:
+    text = "\n".join(rollback_summary._lock({"lock": {"alive": False, "expires": "then"}, "freeze": {}}))
+    assert "lock: DAMAGED" in text
+    assert "a freeze that is DAMAGED" in text
+    assert "None" not in text
+
+
 def test_a_status_says_what_is_not_as_it_should_be(act: t.Any) -> None:
     status = {
         "version": "v1.2.3",

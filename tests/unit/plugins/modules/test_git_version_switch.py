@@ -184,6 +184,7 @@ def test_an_unknown_tag_is_refused_and_the_list_of_tags_is_offered(app: Checkout
     result = switch("v9.9.9")
     refused(result, "v9.9.9 is not a tag of", "or its remote origin")
     assert result["next_command"].endswith("tag --list --sort=-version:refname")
+    refused(switch("1.1.0"), "1.1.0 is not a tag of", "Did you mean v1.1.0?")
     assert listing(app.path / "app", app.path / "vendor") == before
     assert app.branch == "main"
 

@@ -397,6 +397,25 @@ def test_a_unit_that_does_not_exist_is_named(host: Host, plan: Plan) -> None:
     refused(plan(), "units that this host does not have: s.timer")
 
 
+@pytest.mark.parametrize(
+    ("state", "says", "then"),
+    [
+        ("masked", "Masked on this host", "sudo systemctl unmask php8.4-fpm.service && sudo systemctl start php8.4-fpm.service"),
+        ("inactive", "php8.4-fpm.service is inactive", "sudo systemctl start php8.4-fpm.service"),
+    ],
+)
+def test_a_unit_that_somebody_switched_off_is_named(host: Host, plan: Plan, state: str, says: str, then: str) -> None:
+    host.units["php8.4-fpm.service"] = state
+    result = plan()
+    refused(result, says)
+    assert then in str(result)
+
+
+def test_what_failed_may_run_again_with_the_target_and_workers_may_be_stopped(host: Host, plan: Plan) -> None:
+    host.units.update({"php8.4-fpm.service": "failed", "w1.service": "inactive", "s.timer": "inactive"})
+    assert not plan().get("failed")
+
+
 def test_patterns_of_units_must_fit_something(host: Host, plan: Plan) -> None:
     profile = host.profile
     profile["services"]["workers"] = ["w*.service"]

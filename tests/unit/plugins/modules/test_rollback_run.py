@@ -175,6 +175,16 @@ def test_the_lock_of_a_run_that_is_at_work_cannot_be_taken_over(run: Run, state:
     assert run("opened", OTHER, take_over="its controller is off")["changed"]
 
 
+def test_of_locks_that_were_taken_over_the_newest_stay(run: Run, state: pathlib.Path) -> None:
+    run("opened")
+    for number in range(6):
+        run("opened", f"{OTHER}{number}", take_over="it is dead")
+    assert len(list((state / "chom").glob("lock.taken-over-*"))) == 6
+    _run.release(Folder(str(state / "chom")), f"{OTHER}5")
+    kept = sorted((state / "chom").glob("lock.taken-over-*"))
+    assert [read(path)["run"] for path in kept] == [f"{OTHER}{number}" for number in (2, 3, 4)]
+
+
 def test_the_lock_of_a_run_that_only_watches_can_be_taken_over(run: Run, state: pathlib.Path) -> None:
     run("opened")
     entry = {"event": "intent", "step": "health_gate", "at": "now", "process": _journal.this_process(), "only_reads": True}
