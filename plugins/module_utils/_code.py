@@ -21,6 +21,7 @@ class Code(t.Protocol):
     """Versions that can run on this host, each named by its commit; a release folder that does not say its commit by its own name."""
 
     path: str
+    home: str  # where the versions lie
     user: str
 
     def work_tree(self) -> WorkTree: ...

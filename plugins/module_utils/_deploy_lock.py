@@ -43,8 +43,7 @@ def remove(runner: Runner, options: t.Mapping[str, t.Any]) -> None:
 
 def _as_owner(runner: Runner, order: dict[str, t.Any], user: str | None) -> dict[str, t.Any]:
     folder = os.path.dirname(_deploy_lock_file.place(order["deploy_path"]))
-    nearest = folder if os.path.isdir(folder) else order["deploy_path"]
-    if user is None or os.access(nearest, os.W_OK | os.X_OK):
+    if user is None or os.access(folder, os.W_OK | os.X_OK):
         try:
             return _deploy_lock_file.carry_out(order)
         except OSError as error:

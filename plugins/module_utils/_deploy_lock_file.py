@@ -36,7 +36,8 @@ def carry_out(order: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         if found is not None:
             os.unlink(path)
         return {"changed": found is not None}
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if not os.path.isdir(os.path.dirname(path)):  # Deployer never deployed there
+        return {"changed": False}
     aside = f"{path}.{os.getpid()}"
     try:
         with open(aside, "w", encoding="utf-8") as file:

@@ -29,6 +29,7 @@ class WorkTree:
     branch: str | None
     changed_files: tuple[str, ...]
     unmerged_files: tuple[str, ...] = ()
+    missing: bool = False  # a release that was deleted although it runs
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Repository:
     def __init__(self, runner: Runner, path: str, user: str) -> None:
         self._runner = runner
         self._tags: dict[str, str] | None = None
-        self.path = path
+        self.path = self.home = path
         self.user = user
 
     def git(

@@ -44,6 +44,9 @@ class Checkout:
     def refuse_obstacles(self, switch: Switch, local_changes: str, recorded: t.Mapping[str, str], *, closes: bool) -> None:
         _checkout.refuse_obstacles(self.code, switch, local_changes=local_changes)
 
+    def environment_file(self, _commit: str) -> str:
+        return str(self._application["environment_file"])
+
     def describe(self, switch: Switch) -> dict[str, t.Any]:
         return _checkout.describe(self.code, switch)
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ._checkout import Switch, config_keys
@@ -64,7 +65,13 @@ class Folders:
 
     def _refuse_opening(self, switch: Switch) -> None:
         """Refuse a switch that would open the site by itself, since maintenance mode is written into the storage."""
-        releases = (self.code.running(), named(self.code, switch.commit))
+        running, target = releases = (self.code.running(), named(self.code, switch.commit))
+        if running.missing:
+            goal = os.path.relpath(target.path, self.code.deploy_path)
+            raise RollbackError(
+                f"The site has to be closed for this, which it cannot be: the release that runs, {running.called}, was deleted.",
+                next_command=f"sudo -u {self.code.user} ln -sfn {goal} {self.code.path}, then run this again",
+            )
         here, there = (self.code.ask("readlink", "--canonicalize", "--", f"{release.path}/storage/framework") for release in releases)
         if here != there:
             raise RollbackError(
@@ -72,6 +79,14 @@ class Folders:
                 "switching would open it.",
                 next_command=f"share storage below {self.code.deploy_path}/shared, or run again with -e migrations=keep",
             )
+
+    def environment_file(self, commit: str) -> str:
+        """Where the settings can be read: by way of the target, when the link leads to a release that is gone."""
+        usual = str(self._application["environment_file"])
+        within = f"{self._application['path']}/"
+        if not self.code.running().missing or not usual.startswith(within):
+            return usual
+        return f"{named(self.code, commit).path}/{usual[len(within) :]}"
 
     def describe(self, switch: Switch) -> dict[str, t.Any]:
         running, target = self.code.running(), named(self.code, switch.commit)

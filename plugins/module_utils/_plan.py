@@ -10,7 +10,7 @@ import functools
 import os
 import shlex
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ._database_credentials import from_dotenv
 from ._dotenv import parse
@@ -113,6 +113,8 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     running = repository.work_tree()
     choice = _choose(layout, request, folder, running, last)
     commit = layout.resolve(choice.target)
+    application = {**application, "environment_file": layout.environment_file(commit)}
+    request = replace(request, application=application)
     switch = layout.survey(choice.target, commit, running)
     closed = in_maintenance(runner, application)
     pending = _pending(folder, last, running, closed=closed)
@@ -143,6 +145,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "nothing_to_do": not (switch.needed or pending or findings.problems or request.database or (migrations and migrations["down"])),
         "pending": pending,
         "in_maintenance": closed,
+        "environment_file": application["environment_file"],
         "origin": _origin(folder, application, last, running, closed=closed),
         "database": database,
         "restored_by": request.restored_by,

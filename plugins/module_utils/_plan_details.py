@@ -107,7 +107,7 @@ def _missing_settings(runner: Runner, application: t.Mapping[str, t.Any], plan: 
     wanted = plan["config_keys"]["target"]
     if not wanted:
         return []
-    settings = parse(runner.run(["cat", application["environment_file"]], user=application["user"]).stdout)
+    settings = parse(runner.run(["cat", plan["environment_file"]], user=application["user"]).stdout)
     return [key for key in wanted if key not in settings]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import os
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -242,6 +243,8 @@ def _budget_mistakes(budgets: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def _fill(ready: dict[str, t.Any]) -> None:
     ready["environment_file"] = ready["environment_file"] or f"{ready['path']}/.env"
     ready["log_file"] = ready["log_file"] or f"{ready['path']}/storage/logs/laravel.log"
+    if ready["layout"] == "releases":
+        ready["releases"]["deploy_path"] = ready["releases"]["deploy_path"] or os.path.dirname(os.path.normpath(ready["path"]))
     ready["budgets"] = {severity: {**budgets, **ready["budgets"].get(severity, {})} for severity, budgets in _BUDGETS.items()}
     ready["database"]["loss"] = _without_nothing(ready["database"]["loss"], _COMPARED)
     for name in ("probes", "verify_probes"):

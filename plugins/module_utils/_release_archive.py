@@ -47,6 +47,7 @@ def make(
     try:
         _unpack(runner, releases, archive, partial)
         _share(runner, releases, running, partial)
+        _lead_inside(runner, releases, running, partial)
         runner.run(["tee", "--", f"{partial}/{SOURCE}"], user=releases.user, stdin=f"{source}\n")
         checks = refuse_broken(runner, releases, Release(name, partial), running, options["php"], options["lock_files"])
         runner.run(["mv", "--no-clobber", "--no-target-directory", "--", partial, f"{releases.folder}/{name}"], user=releases.user)
@@ -103,11 +104,33 @@ def _share(runner: Runner, releases: Releases, running: Release, partial: str) -
     """What the running release shares with others is shared by this one too, whatever the archive holds in its place."""
     if running.missing:
         return
-    for name, (place, _kind) in links(releases, running).items():
-        if place.startswith(f"{releases.folder}/"):
-            continue
+    shared = {name: place for name, (place, _kind) in links(releases, running).items() if not place.startswith(f"{releases.folder}/")}
+    for name, place in shared.items():
+        if not _its_own(releases, partial, name):
+            raise RollbackError(f"It has {os.path.dirname(name)} as a link, in which the release that runs shares {name} with others at {place}.")
+    for name, place in shared.items():
         where = f"{partial}/{name}"
         folder = os.path.dirname(where)
         runner.run(["rm", "--recursive", "--force", "--", where], user=releases.user, timeout=_TIMEOUT)
         runner.run(["mkdir", "--parents", "--", folder], user=releases.user)
         runner.run(["ln", "--symbolic", "--", os.path.relpath(place, folder), where], user=releases.user)
+
+
+def _lead_inside(runner: Runner, releases: Releases, running: Release, partial: str) -> None:
+    """Links such as public/storage, which Laravel makes with the whole path, lead into this release and not into the one that they were made for."""
+    here = links(releases, Release("", partial))
+    there = {} if running.missing else links(releases, running)
+    for name, (place, _kind) in {**there, **here}.items():
+        if not place.startswith(f"{releases.folder}/") or place.startswith(f"{partial}/"):
+            continue
+        _release, _slash, rest = place[len(releases.folder) + 1 :].partition("/")
+        if rest and _its_own(releases, partial, name) and releases.ask("readlink", "--canonicalize-existing", "--", f"{partial}/{rest}"):
+            goal = os.path.relpath(f"{partial}/{rest}", os.path.dirname(f"{partial}/{name}"))
+            runner.run(["ln", "--symbolic", "--force", "--no-dereference", "--", goal, f"{partial}/{name}"], user=releases.user)
+
+
+def _its_own(releases: Releases, partial: str, name: str) -> bool:
+    """Whether what has this name lies in the release itself: by way of a link it would be something that is shared, and in use."""
+    folder = os.path.dirname(f"{partial}/{name}")
+    places = releases.ask("readlink", "--canonicalize-missing", "--", partial, folder).splitlines()
+    return len(places) == 2 and places[1] == os.path.normpath(f"{places[0]}/{os.path.dirname(name)}")

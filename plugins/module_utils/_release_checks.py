@@ -23,6 +23,7 @@ _ENTRIES = ("artisan", "public/index.php", "package.json", "composer.json")  # o
 _INSTALLED = "vendor/composer/installed.json"
 _PLATFORM = "vendor/composer/platform_check.php"
 _NODE = ("package-lock.json", "yarn.lock", "pnpm-lock.yaml")
+_SETTINGS = ".env"
 _SHOWN = 5
 
 Link = tuple[str, str]  # what it leads to, and the kind of that
@@ -85,10 +86,10 @@ def _otherwise(releases: Releases, target: Release, recorded: t.Mapping[str, str
 
 def links(releases: Releases, release: Release) -> dict[str, Link]:
     """The links of a release near its root, by their names."""
-    form = "%P\\t%l\\t%Y\\n"
+    form = "%P\\0%l\\0%Y\\0"
     found = {}
-    for line in releases.ask("find", release.path, "-maxdepth", "3", "-type", "l", "-printf", form).splitlines():
-        name, text, kind = line.split("\t")
+    words = releases.ask("find", release.path, "-maxdepth", "3", "-type", "l", "-printf", form).split("\0")
+    for name, text, kind in zip(words[::3], words[1::3], words[2::3]):
         if not name.startswith(("vendor/", "node_modules/")):
             found[name] = (os.path.normpath(os.path.join(release.path, os.path.dirname(name), text)), kind)
     return found
@@ -102,7 +103,9 @@ def _links(releases: Releases, target: Release, running: Release) -> list[str]:
     problems = [f"its link {name} leads to {mine[name][0]}, which is not there" for name in broken]
     shared = {name: place for name, (place, _kind) in others.items() if not place.startswith(f"{releases.folder}/")}
     for name, place in sorted(shared.items()):
-        if name not in mine and name not in releases.files(target):
+        if name not in mine and (
+            name == _SETTINGS or name not in releases.files(target)
+        ):  # a file may have been its own before it was shared
             problems.append(f"{name} is no link to {place} as in the release that runs")
         elif name in mine and name not in broken and mine[name][0] != place:
             problems.append(f"its link {name} leads to {mine[name][0]}, that of the release that runs to {place}")

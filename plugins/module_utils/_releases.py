@@ -13,7 +13,7 @@ import json
 import os
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._discovery import CAPISTRANO
 from ._errors import RollbackError
@@ -66,7 +66,7 @@ class Releases:
         self.path = os.path.normpath(path)
         self.user = user
         self.deploy_path = os.path.dirname(self.path)
-        self.folder = f"{self.deploy_path}/releases"
+        self.folder = self.home = f"{self.deploy_path}/releases"
 
     def ask(self, *argv: str) -> str:
         """What a program prints that only looks; nothing when it cannot."""
@@ -102,7 +102,7 @@ class Releases:
                 f"{self.path} leads to {text}, which is no release below {self.folder}.",
                 next_command=f"sudo -u {self.user} ls -l {self.path} {self.folder}",
             )
-        return known.get(name) or Release(name, f"{self.folder}/{name}", missing=True)
+        return known.get(name) or replace(self._release(name, (), {}, self._log(), ""), missing=True)
 
     def _same(self, one: str, other: str) -> bool:
         places = self.ask("readlink", "--canonicalize-existing", "--", one, other).split("\n")
@@ -176,11 +176,13 @@ class Releases:
     # As every layout answers
 
     def work_tree(self) -> WorkTree:
-        return WorkTree(self.running().identity, None, ())
+        running = self.running()
+        return WorkTree(running.identity, None, (), missing=running.missing)
 
     def tags(self) -> dict[str, str]:
         """The names by which releases can be asked for."""
-        found: dict[str, str] = {}
+        running = self.running()
+        found = {running.version or running.id: running.identity} if running.missing else {}
         for release in self.all().values():
             name = release.version or release.id
             chosen = self.find(name)

@@ -243,7 +243,7 @@ def last_good(repository: Code, folder: Folder, ledger: _ledger.Ledger, running:
 def trouble_of(repository: Code, folder: Folder, point: Point) -> str | None:
     """What keeps a version from being gone back to on this host."""
     if repository.resolve(point.commit) is None:
-        return f"its commit {point.commit[:12]} is not in {repository.path}"
+        return f"its commit {point.commit[:12]} is not in {repository.home}"
     return damage(folder, point)
 
 

@@ -40,6 +40,7 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
     held, code, closed = holder(folder), _code(runner, application), in_maintenance(runner, application)
     journal = _journal_state(folder, last)
     now = {"layout": application["layout"], "commit": code["commit"], "closed": closed}
+    left = carried(last or {}, (journal or {}).get("phases", {}), **now)
     return {
         **code,
         "maintenance": closed,
@@ -51,7 +52,8 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "last_run": last,
         "unfinished": unfinished(last),
         "journal": journal,
-        "carried": carried(last or {}, (journal or {}).get("phases", {}), **now),
+        "carried": left,
+        "lacks": _lacks(runner, application, (last or {}).get("undoes") or left),
         "progress": progress(folder.root, *([folder.run(last["run"])] if last and last.get("run") else [])),
         "restore": restore,
         "damaged": [{"reason": error.message, "next_command": error.next_command} for error in damaged],
@@ -94,10 +96,19 @@ def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any
     tree = repository.work_tree()
     return {
         "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
+        "missing": tree.missing,
         "commit": tree.commit,
         "branch": tree.branch,
         "changed_files": list(tree.changed_files),
     }
+
+
+def _lacks(runner: Runner, application: t.Mapping[str, t.Any], began: t.Mapping[str, t.Any]) -> str | None:
+    """The version that an undo would have to go back to, when its release was removed; a checkout can fetch what it lacks."""
+    gone = (
+        application["layout"] == "releases" and began["from_commit"] and code_of(runner, application).resolve(began["from_commit"]) is None
+    )
+    return str(began["from_version"]) if gone else None
 
 
 def _units(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -46,6 +46,10 @@ commit:
   description: The commit that is checked out.
   returned: success
   type: str
+missing:
+  description: Whether the link leads to a release that was deleted, so that every page fails.
+  returned: success
+  type: bool
 changed_files:
   description: Tracked files that were changed by hand.
   returned: success
@@ -78,6 +82,10 @@ carried:
       or the first of those runs that it was to finish; C(phases) what they did, C(down) which migrations may be down by that.
   returned: success
   type: dict
+lacks:
+  description: The version that an undo of the last run would have to go back to, when its release was removed from C(releases); else null.
+  returned: success
+  type: str
 damaged:
   description: Records that cannot be read, each with C(reason) and C(next_command). What they would say is left out of the rest.
   returned: success

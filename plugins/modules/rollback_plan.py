@@ -140,6 +140,10 @@ pending:
   returned: success
   type: list
   elements: str
+environment_file:
+  description: Where the settings can be read until the switch. With releases, by way of the target when the link leads to a release that is gone.
+  returned: success
+  type: str
 migrations:
   description: The difference between the database's schema and the target's.
   returned: success

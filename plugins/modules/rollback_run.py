@@ -111,6 +111,7 @@ options:
   deploy_path:
     description:
       - Deployer's C(deploy_path). While a run holds the lock or a freeze is on, C(.dep/deploy.lock) in it keeps Deployer from deploying.
+      - Nothing is written where that folder is not there, since Deployer makes it.
       - A lock there that is somebody else's is never overwritten; without O(take_over) the run is refused.
     type: path
   freeze_hours:

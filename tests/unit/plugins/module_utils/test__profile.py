@@ -71,6 +71,13 @@ def test_what_is_not_said_gets_its_default() -> None:
     assert ready["budgets"]["standard"] == {"total": 900}
 
 
+def test_where_releases_lie_deployer_is_looked_for_beside_the_link() -> None:
+    assert normalised(PROFILE)["releases"]["deploy_path"] is None
+    assert normalised({**PROFILE, "layout": "releases", "path": "/srv/shop/current/"})["releases"]["deploy_path"] == "/srv/shop"
+    given = {**PROFILE, "layout": "releases", "releases": {"deploy_path": "/srv/other"}}
+    assert normalised(given)["releases"]["deploy_path"] == "/srv/other"
+
+
 @requirement("D-145")
 def test_the_budgets_are_those_of_the_procedure() -> None:
     """The seconds are what these requirements ask for; that a run keeps them is shown elsewhere."""

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import typing as t
 
@@ -257,6 +258,20 @@ def test_refuses_a_release_with_something_of_its_own_in_place_of_what_is_shared(
     refused(tree, switch(), f"storage is no link to {tree.root}/shared/storage")
 
 
+def test_refuses_settings_of_its_own_but_not_every_file_that_is_shared_by_now(tree: Tree, switch: Switch) -> None:
+    (tree.folder("11") / "robots.txt").symlink_to("../../shared/.env")
+    (tree.folder("10") / "robots.txt").write_text("a file of its own then\n")
+    assert not switch(state="resolved").get("failed")
+    (tree.folder("10") / ".env").unlink()
+    (tree.folder("10") / ".env").write_text("APP_KEY=other\n")
+    refused(tree, switch(), f".env is no link to {tree.root}/shared/.env")
+
+
+def test_names_of_links_can_hold_anything(tree: Tree, switch: Switch) -> None:
+    (tree.folder("10") / "odd\t\nname").symlink_to("artisan")
+    assert switch()["changed"]
+
+
 def test_refuses_a_release_for_another_php(tree: Tree, switch: Switch, local: Local) -> None:
     (tree.folder("10") / "vendor/composer/platform_check.php").write_text("<?php\n")
     local.on("php *platform_check.php", rc=255, stderr="Composer dependencies require a PHP version >= 9.0.0.\n")
@@ -317,6 +332,35 @@ def test_an_archive_becomes_a_release_of_its_own_and_is_switched_to(tree: Tree, 
     assert os.readlink(tree.folder("12") / "storage") == "../../shared/storage"
     assert sorted(path.name for path in tree.folder("11").iterdir()) == before
     assert not switch("12", archive=str(archive))["changed"]
+
+
+@requirement("D-056")
+def test_nothing_that_is_shared_is_removed_by_way_of_a_link(tree: Tree, switch: Switch, archive: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The backup is of a release that shared its whole storage; the one that runs shares parts of it."""
+    upload = tree.root / "shared/storage/app/invoice.pdf"
+    upload.parent.mkdir(parents=True)
+    upload.write_text("precious")
+    (tree.folder("11") / "storage").unlink()
+    (tree.folder("11") / "storage").mkdir()
+    (tree.folder("11") / "storage/app").symlink_to("../../../shared/storage/app")
+    shutil.rmtree(tmp_path / "backup/storage")
+    (tmp_path / "backup/storage").symlink_to("../../shared/storage")
+    result = switch("12", archive=str(tmp_path / "backup"), state="prepared")
+    nothing_left(tree, result, "It has storage as a link, in which the release that runs shares storage/app")
+    assert upload.read_text() == "precious"
+    assert not upload.parent.is_symlink()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_led_into_another_release_leads_into_the_new_one(
+    tree: Tree, switch: Switch, archive: pathlib.Path, tmp_path: pathlib.Path, packed: bool
+) -> None:
+    (tree.folder("11") / "bootstrap/files").symlink_to(tree.folder("11") / "storage")
+    if packed:
+        (tmp_path / "backup/bootstrap/files").symlink_to(tree.folder("9") / "storage")
+    assert switch("12", archive=str(tmp_path / "backup"))["changed"]
+    assert os.readlink(tree.folder("12") / "bootstrap/files") == "../storage"
+    assert os.readlink(tree.folder("11") / "bootstrap/files") == str(tree.folder("11") / "storage")
 
 
 def test_an_archive_whose_name_looks_like_a_host_s_is_a_file(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import typing as t
 
 import pytest
@@ -100,6 +101,22 @@ def test_an_emergency_goes_to_the_release_that_was_deployed_before(plan: Plan) -
     found = plan(None, severity="emergency", backup=False)
     assert found["target"] == "v1.2.0"
     assert "deployed before the running one 11 (v1.3.0)" in found["reason"]
+
+
+def test_an_emergency_leaves_a_release_that_was_deleted(plan: Plan, tree: Tree) -> None:
+    """Nothing can be read by way of the link then."""
+    shutil.rmtree(tree.folder("11"))
+    found = plan(None, severity="emergency", backup=False)
+    assert not found.get("failed"), found
+    assert (found["from_version"], found["target"]) == ("v1.3.0", "v1.2.0")
+    assert found["environment_file"] == str(tree.folder("10") / ".env")
+
+
+def test_a_site_whose_release_was_deleted_cannot_be_closed(plan: Plan, tree: Tree, machine: Host) -> None:
+    machine.migrations.insert(0, "2026_01_01_000000_rename")
+    shutil.rmtree(tree.folder("11"))
+    result = plan(migrations="down")
+    assert "the release that runs, 11 (v1.3.0), was deleted" in result["msg"]
 
 
 def test_an_emergency_passes_over_what_is_unfinished_or_bad_and_says_so(plan: Plan, tree: Tree) -> None:
@@ -287,6 +304,23 @@ def test_status_names_the_release_that_runs(profile: dict[str, t.Any], run_modul
     found = run_module("rollback_info", {"application": profile})
     assert (found["version"], found["commit"], found["changed_files"]) == ("v1.3.0", BAD, [])
     assert {each["version"]: each["current"] for each in found["ledger"]["discovered"]} == {"9": False, "10": False, "11": True}
+
+
+def test_status_tells_when_the_release_from_before_the_last_run_was_removed(
+    profile: dict[str, t.Any], run_module: t.Any, tree: Tree, machine: Host
+) -> None:
+    machine.last_run(outcome="rolled_back", from_version="v1.3.0", from_commit=BAD, to_commit=GOOD)
+    tree.point("releases/10")
+    assert run_module("rollback_info", {"application": profile})["lacks"] is None
+    shutil.rmtree(tree.folder("11"))
+    assert run_module("rollback_info", {"application": profile})["lacks"] == "v1.3.0"
+
+
+def test_status_tells_when_the_release_that_runs_was_removed(profile: dict[str, t.Any], run_module: t.Any, tree: Tree) -> None:
+    assert run_module("rollback_info", {"application": profile})["missing"] is False
+    shutil.rmtree(tree.folder("11"))
+    found = run_module("rollback_info", {"application": profile})
+    assert (found["version"], found["missing"]) == ("v1.3.0", True)
 
 
 def test_a_deployment_that_begins_has_a_release_to_name(profile: dict[str, t.Any], run_module: t.Any) -> None:

@@ -296,6 +296,12 @@ def test_deployer_is_locked_while_a_run_has_the_lock(run: Run, deployer: pathlib
     assert os.listdir(deployer.parent) == []
 
 
+def test_nothing_is_left_where_deployer_never_was(run: Run, deployer: pathlib.Path) -> None:
+    deployer.parent.rmdir()
+    assert run("opened", **where(deployer))["changed"]
+    assert not deployer.parent.exists()
+
+
 def test_deployer_stays_locked_while_frozen(run: Run, deployer: pathlib.Path) -> None:
     run("opened", **where(deployer))
     run("closed", freeze_hours=1, **where(deployer))
