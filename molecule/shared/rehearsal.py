@@ -42,7 +42,7 @@ SECRET_PATH = "/services/T000/B000/webhook-secret"
 PARKED, LATER = 20, 50
 PAGES = ("/", "/login", "/dashboard", "/organizations", "/sites", "/health/ready", "/health/live", "/health/basic", "/css/app.css")
 PATIENCE_SECONDS = 240
-SETTLING_SECONDS = 8  # an idle worker looks for a job every three seconds
+SETTLING_SECONDS = 8  # an idle worker looks for a job every second
 CONNECTIONS = {"mariadb": "mysql", "postgresql": "pgsql", "sqlite": "sqlite"}
 INSTEAD: dict[str, dict[str, str]] = {  # what the profile says of another database
     "mariadb": {},
@@ -219,7 +219,7 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
         began=began,
         ended=over,
         before=before,
-        after=machine.state(before),
+        after=machine.state(before) if writing else _settled(machine, before),
         outside=outside,
         webhook=messages,
         report=_report(folder / f"reports-{run.name}", ended[0]["output"]),
@@ -228,11 +228,11 @@ def _make(machine: Machine, run: Run, folder: pathlib.Path) -> Record:
     )
 
 
-def _settled(machine: Machine) -> dict[str, t.Any]:
-    """The state once the workers have done what users of an earlier run left them to do; those of a broken release never do."""
+def _settled(machine: Machine, before: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    """The state once the workers have done what users, or a probe that signs up, left them to do; those of a broken release never do."""
     deadline = time.monotonic() + SETTLING_SECONDS
     while True:
-        state = machine.state()
+        state = machine.state(before)
         waiting = [name for name in state["queues"] if not name.startswith("parked") and name != "default:delayed"]
         if not waiting or time.monotonic() > deadline:
             return state

@@ -25,7 +25,8 @@ class ActionModule(ActionBase):
 def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
     closed = "CLOSED to users (maintenance mode)" if status["maintenance"] else "open to users"
     gone = "WHOSE RELEASE WAS DELETED, so that every page fails; emergency_rollback.yml leaves it"
-    yield f"runs {status['version']} ({status['commit'][:12]}), {gone if status.get('missing') else closed}"
+    where = f", release {status['release']}" if status.get("release") else ""
+    yield f"runs {status['version']} ({status['commit'][:12]}{where}), {gone if status.get('missing') else closed}"
     if status["changed_files"]:
         yield f"changed by hand: {', '.join(status['changed_files'][:10])}"
     bad = {name: state for name, state in status["units"].items() if not state.startswith("active")}

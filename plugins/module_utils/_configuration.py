@@ -27,7 +27,7 @@ from ._probes_units import full_name
 from ._restore_point import configuration_files, kept_files, no_snapshot, units_of
 from ._rights import require
 from ._run import Folder
-from ._versions import name_of
+from ._versions import commit_of, name_of
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -114,7 +114,9 @@ class Configuration:
             if trouble is None:
                 return point, "the newest verified one of the version that runs", passed_over
             passed_over.append(f"{point.id}: {trouble}")
-        others = [point.id for point in ledger.points if point.manifest and point.commit != commit and point.state == "verified"][-3:]
+        others = [
+            point.id for point in ledger.points if point.manifest and point.commit != commit_of(commit) and point.state == "verified"
+        ][-3:]
         named = f" Verified ones of other versions: {', '.join(others)}." if others else ""
         raise RollbackError(
             f"No verified restore point of the version that runs has a configuration that could be restored: "

@@ -29,6 +29,7 @@ class WorkTree:
     branch: str | None
     changed_files: tuple[str, ...]
     unmerged_files: tuple[str, ...] = ()
+    release: str | None = None  # its folder, where versions lie in folders
     missing: bool = False  # a release that was deleted although it runs
 
 

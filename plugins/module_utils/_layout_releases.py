@@ -25,6 +25,9 @@ if t.TYPE_CHECKING:
     from ._command import Runner
     from ._git import WorkTree
     from ._ledger import Ledger
+    from ._releases import Release
+
+_UPLOADS = "storage/app"
 
 
 class Folders:
@@ -42,15 +45,7 @@ class Folders:
         return f"sudo -u {self.code.user} ls {self.code.folder}"
 
     def resolve(self, target: str) -> str:
-        release = named(self.code, target)
-        meant = self.code.find(release.identity)
-        if meant is not None and meant.id != release.id:
-            raise RollbackError(
-                f"The releases {release.id} and {meant.id} are the same commit {release.identity[:12]}: a rollback goes to versions, "
-                f"and would take {meant.id}.",
-                next_command=f"ansible <host> -m lastgood.rollback.release_switch -a 'path={self.code.path} target={release.id}'",
-            )
-        return release.identity
+        return named(self.code, target).identity
 
     def survey(self, target: str, commit: str, running: WorkTree) -> Switch:
         files = self.code.files(named(self.code, commit))
@@ -95,7 +90,7 @@ class Folders:
             "switch": switch_to(running, target),
             "release_path": target.path,
             "identity": {"commit": target.commit, "version": target.version, "content": digest_of(self.code.files(target))},
-            **self._way_in(),
+            **self._way_in(target),
             "from_version": before,
             "commits": [],
             "files": len(switch.difference.files),
@@ -106,10 +101,20 @@ class Folders:
             "diff": {"before": f"{before}\n", "after": f"{after if switch.needed else before}\n"},
         }
 
-    def _way_in(self) -> dict[str, t.Any]:
+    def _left_behind(self, target: Release) -> t.Iterator[str]:
+        """What users uploaded lies in the release itself where nobody shared it."""
+        running = self.code.running()
+        place = self.code.ask("readlink", "--canonicalize-existing", "--", f"{running.path}/{_UPLOADS}").strip()
+        if running.id != target.id and place.startswith(f"{os.path.realpath(running.path)}/"):
+            yield (
+                f"{_UPLOADS} is not shared: what users uploaded since {running.called} was deployed stays in {place}, where {target.called} does "
+                "not look, and goes with that release when old ones are removed"
+            )
+
+    def _way_in(self, target: Release) -> dict[str, t.Any]:
         """How the target can be asked before the switch, and what is not as it should be with the web server."""
         sites = sites_of(self._runner, self.code.path)
-        found = list(concerns(sites))
+        found = [*concerns(sites), *self._left_behind(target)]
         entry = None
         if self._application["releases"]["trial"]:
             try:
@@ -120,7 +125,9 @@ class Folders:
 
     def previous(self, ledger: Ledger, running: WorkTree) -> Choice:
         """Where nobody ever said which version was good: the release that was deployed before, unless something speaks against it."""
-        now, passed_over = self.code.running(), []
+        now = self.code.running()
+        unknown = [each.id for each in self.code.all().values() if now.place is not None and each.place is None]
+        passed_over = [f"{', '.join(sorted(unknown))}: no log of deployments says when"] if unknown else []
         for release in self.code.before(now):
             if release.identity == now.identity:
                 continue

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from . import _journal
 from ._errors import RollbackError
+from ._versions import commit_of
 
 NAME = "ledger.jsonl"
 
@@ -68,7 +69,7 @@ class Ledger:
     broken: str | None = None
 
     def of(self, commit: str) -> list[Point]:
-        return [point for point in self.points if point.commit == commit]
+        return [point for point in self.points if point.commit == commit_of(commit)]
 
     def known_bad(self, commit: str) -> bool:
         """Whether the last that was said about a commit, in whichever entry, is that it is bad."""
@@ -87,7 +88,7 @@ class Ledger:
 
     def candidates(self, running: str) -> list[Point]:
         """Verified entries of other commits that are not bad, the one that ran last first."""
-        good = [point for point in self.points if point.state == "verified" and point.commit != running]
+        good = [point for point in self.points if point.state == "verified" and point.commit != commit_of(running)]
         return sorted((point for point in good if not self.known_bad(point.commit)), key=lambda point: point.since, reverse=True)
 
     def trusted(self) -> Ledger:
@@ -171,7 +172,7 @@ def left_a_version(record: t.Mapping[str, t.Any]) -> bool:
 def conclude_run(root: str, record: t.Mapping[str, t.Any]) -> None:
     """What a run that ended shows about the versions that it left and reached."""
     first = {**record, **(record.get("origin") or {})}  # of a run that was resumed: where the first of them began
-    before, after, at = first.get("from_commit"), record.get("to_commit"), record.get("closed")
+    before, after, at = commit_of(first.get("from_commit") or ""), commit_of(record.get("to_commit") or ""), record.get("closed")
     if not (before and after and at) or before == after:
         return
     who = {name: record.get(name) for name in _WHO}

@@ -29,7 +29,7 @@ from ._restore_point import last_good, snapshot_of
 from ._rights import require
 from ._run import CONFIGURATION, Folder, free_bytes, read_json, unfinished
 from ._units import Systemd
-from ._versions import Choice, name_of
+from ._versions import Choice, commit_of, name_of
 
 if t.TYPE_CHECKING:
     from ._checkout import Switch
@@ -44,7 +44,7 @@ LAST_GOOD = "last_good"
 _MEBIBYTE = 1024 * 1024
 _SPACE = 200 * _MEBIBYTE
 _TAKEN_AWAY = ("application", "severity", "from_commit", "to_commit", "migrations", "restore_point", "database")
-_OF_CODE = ("run", "outcome", "closed", "severity", "target", "to_commit", "from_version", "from_commit", "origin")
+_OF_CODE = ("run", "outcome", "closed", "severity", "target", "to_commit", "to_release", "from_version", "from_commit", "origin")
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def _choose(layout: Layout, request: Request, folder: Folder, running: WorkTree,
             "No target was given. Only the emergency rollback chooses one by itself.",
             next_command=f"{layout.list_command}, then run again with -e target=<tag> or -e target=last_good",
         )
-    if last is not None and last.get("to_commit") == running.commit and last.get("outcome") == "rolled_back":
+    if last is not None and _reached(last, running) and last.get("outcome") == "rolled_back":
         return Choice(
             last["target"],
             f"the application was rolled back to it at {last.get('closed')} (run {last.get('run')}); to go further back give -e target=",
@@ -257,6 +257,11 @@ def _choose(layout: Layout, request: Request, folder: Folder, running: WorkTree,
         return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
     ledger = read_ledger(folder.root)
     return _by_ledger(repository, folder, ledger, running) or layout.previous(ledger, running)
+
+
+def _reached(last: t.Mapping[str, t.Any], running: WorkTree) -> bool:
+    """Whether what runs is what the last run went to; another release of the same commit, deployed since, is not."""
+    return bool(last["to_release"] == running.release if last.get("to_release") else last.get("to_commit") == running.commit)
 
 
 def _by_ledger(repository: Code, folder: Folder, ledger: Ledger, running: WorkTree) -> Choice | None:
@@ -305,8 +310,9 @@ def _left_open(last: t.Mapping[str, t.Any] | None, running: WorkTree) -> bool:
 
 def _names_of_version(repository: Code, target: str, commit: str) -> list[str]:
     """How the application may name the version when it is asked: any tag of the commit, with or without v, or the commit."""
-    tags = {target, *(tag for tag, at in repository.tags().items() if at == commit)}
-    return sorted({*tags, *(tag.lstrip("v") for tag in tags), commit, commit[:12], commit[:7]})
+    plain = commit_of(commit)
+    tags = {target, *(tag for tag, at in repository.tags().items() if commit_of(at) == plain)}
+    return sorted({*tags, *(tag.lstrip("v") for tag in tags), plain, plain[:12], plain[:7]})
 
 
 def _version_probe(application: t.Mapping[str, t.Any], names: list[str]) -> dict[str, t.Any]:

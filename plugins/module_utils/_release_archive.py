@@ -107,7 +107,9 @@ def _share(runner: Runner, releases: Releases, running: Release, partial: str) -
     shared = {name: place for name, (place, _kind) in links(releases, running).items() if not place.startswith(f"{releases.folder}/")}
     for name, place in shared.items():
         if not _its_own(releases, partial, name):
-            raise RollbackError(f"It has {os.path.dirname(name)} as a link, in which the release that runs shares {name} with others at {place}.")
+            raise RollbackError(
+                f"It has {os.path.dirname(name)} as a link, in which the release that runs shares {name} with others at {place}."
+            )
     for name, place in shared.items():
         where = f"{partial}/{name}"
         folder = os.path.dirname(where)

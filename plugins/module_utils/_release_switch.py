@@ -79,7 +79,7 @@ def planned(releases: Releases, prepared: t.Mapping[str, t.Any], running: Releas
         raise RollbackError(
             f"{releases.path} leads to {running.called} now; the switch was planned from {prepared['from_release']}.",
             next_command="run the rollback again",
-            facts={"code_unchanged": True},
+            facts={"code_unchanged": True, "runs": f"{running.called}, which somebody else made live meanwhile,"},
         )
     target = releases.all().get(prepared["release"])
     if target is None or target.identity != prepared["commit"]:

@@ -44,10 +44,12 @@ class Release:
     unfinished: str | None = None
     bad: bool = False
     missing: bool = False
+    again: bool = False  # whether its commit was deployed once more, later
 
     @property
     def identity(self) -> str:
-        return self.commit or self.id
+        """What it is told apart by: its commit, as long as no other release has the same."""
+        return f"{self.commit}+{self.id}" if self.commit and self.again else self.commit or self.id
 
     @property
     def called(self) -> str:
@@ -102,7 +104,10 @@ class Releases:
                 f"{self.path} leads to {text}, which is no release below {self.folder}.",
                 next_command=f"sudo -u {self.user} ls -l {self.path} {self.folder}",
             )
-        return known.get(name) or replace(self._release(name, (), {}, self._log(), ""), missing=True)
+        if name in known:
+            return known[name]
+        gone = self._release(name, (), {}, self._log(), "")
+        return replace(gone, missing=True, again=any(gone.commit == each.commit for each in known.values()))
 
     def _same(self, one: str, other: str) -> bool:
         places = self.ask("readlink", "--canonicalize-existing", "--", one, other).split("\n")
@@ -129,7 +134,7 @@ class Releases:
         said = self._said([f"{self.folder}/{name}/{file}" for name in ids for file in (*_REVISIONS, _VERSION)])
         log = self._log()
         begun = self.ask("readlink", "--canonicalize", "--no-newline", "--", f"{self.deploy_path}/release")
-        return {name: self._release(name, listed, said, log, begun) for name in ids}
+        return _told_apart([self._release(name, listed, said, log, begun) for name in ids])
 
     def _said(self, files: t.Sequence[str]) -> dict[str, str]:
         """The first line of each of the files that are there."""
@@ -158,10 +163,12 @@ class Releases:
         return [line for line in map(_line, text.splitlines()) if line]
 
     def find(self, name: str) -> Release | None:
-        """The release with this id, version or commit; of several the one that runs, or that was deployed last."""
+        """The release with this id, identity, version or commit; of several the one that runs, or that was deployed last."""
         known = self.all()
-        if name in known:
-            return known[name]
+        commit, _plus, own = name.partition("+")
+        exact = [each for each in known.values() if name in (each.id, each.identity) or (own == each.id and commit == each.commit)]
+        if exact:
+            return exact[0]
         fitting = [each for each in known.values() if name == each.version or _is_commit(each, name)]
         running = os.path.basename(self.link()) if len(fitting) > 1 else ""
         whole = [each for each in fitting if not each.unfinished] or fitting
@@ -177,7 +184,7 @@ class Releases:
 
     def work_tree(self) -> WorkTree:
         running = self.running()
-        return WorkTree(running.identity, None, (), missing=running.missing)
+        return WorkTree(running.identity, None, (), release=running.id, missing=running.missing)
 
     def tags(self) -> dict[str, str]:
         """The names by which releases can be asked for."""
@@ -244,10 +251,19 @@ def _line(text: str) -> _Line | None:
         return None  # a line that was cut off says nothing about the others
 
 
+def _told_apart(releases: t.Iterable[Release]) -> dict[str, Release]:
+    """By their ids; of several of one commit the one that was deployed last, and came to its end, is known by the commit alone."""
+    found = {each.id: each for each in releases}
+    last: dict[str | None, Release] = {}
+    for each in sorted(found.values(), key=lambda each: (not each.unfinished, each.place or -1, each.id)):
+        last[each.commit] = each
+    return {name: replace(each, again=each.commit is not None and last[each.commit] is not each) for name, each in found.items()}
+
+
 def _version(name: str) -> str | None:
     """What was deployed, when its name says a version: a branch says none."""
     return name if re.search(r"\d+\.\d+", name) else None
 
 
 def _is_commit(release: Release, name: str) -> bool:
-    return release.identity == name or bool(release.commit and looks_like_commit(name) and release.commit.startswith(name))
+    return bool(release.commit and looks_like_commit(name) and release.commit.startswith(name))

@@ -29,7 +29,7 @@ from ._ledger import compact
 from ._migrations import applied
 from ._run import Folder, make_private, read_json, write_json
 from ._units import Systemd
-from ._versions import name_of
+from ._versions import commit_of, name_of
 
 if t.TYPE_CHECKING:
     from ._code import Code
@@ -68,7 +68,7 @@ def look(runner: Runner, application: Application) -> tuple[Manifest, dict[str, 
     migrations = sorted(held.name for held in applied(runner, _credentials(runner, application)))
     manifest = {
         "application": application["name"],
-        "commit": tree.commit,
+        "commit": commit_of(tree.commit),
         "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
         "lock_files": {name.partition(":")[2]: digest(text) for name, text in locks.items()},
         "migrations": migrations,
@@ -176,7 +176,7 @@ def begin(folder: Folder, version: str, commit: str, who: t.Mapping[str, t.Any],
     folder.create()
     at = utc()
     name = f"{compact(at)}-{commit[:12]}"
-    facts = {"id": name, "commit": commit, "version": version, "since": at, "source": "deployment", "at": at}
+    facts = {"id": name, "commit": commit_of(commit), "version": version, "since": at, "source": "deployment", "at": at}
     _ledger.record(folder.root, facts, "started", who)
     return {"changed": True, "restore_point": _named(folder, name).as_result()}
 

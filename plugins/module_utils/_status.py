@@ -96,6 +96,7 @@ def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any
     tree = repository.work_tree()
     return {
         "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
+        "release": tree.release,
         "missing": tree.missing,
         "commit": tree.commit,
         "branch": tree.branch,

@@ -42,6 +42,12 @@ def looks_like_commit(target: str) -> bool:
     return bool(_COMMIT.fullmatch(target))
 
 
+def commit_of(identity: str) -> str:
+    """The commit of a version; of several releases of one commit, those but the last deployed are named commit+release."""
+    commit, _plus, _release = identity.partition("+")
+    return commit if looks_like_commit(commit) else identity
+
+
 def release_key(tag: str, pattern: str = RELEASE_PATTERN) -> tuple[int, ...] | None:
     """How a release tag sorts, by its numbers; None for every other tag, pre-releases included."""
     if not re.match(pattern, tag):

@@ -39,6 +39,7 @@ _RECORDED = (
     "salvage",
     "passed",
     "code_unchanged",
+    "runs",
     "schema_unchanged",
     "database_unchanged",
     "side",

@@ -44,7 +44,8 @@ options:
     description:
       - With O(archive), the name of the release that is made of it.
       - Else the name of a folder below C(releases), a version, or a commit (7 to 40 hexadecimal digits); tried in this order.
-      - Where several releases have the same version or commit, the one that runs is meant, else the one that was deployed last.
+      - Where several releases have the same version or commit, the one that runs is meant, else the one that was deployed last. A whole commit is
+        always the one that was deployed last; the others of it are called C(commit+folder) in plans and records.
     type: str
     required: true
   state:

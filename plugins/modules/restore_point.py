@@ -108,6 +108,7 @@ from ..module_utils._command import Runner
 from ..module_utils._errors import RollbackError
 from ..module_utils._layout import layout_of
 from ..module_utils._run import Folder
+from ..module_utils._versions import commit_of
 from ..module_utils._wiring import conclude
 
 
@@ -123,7 +124,7 @@ def _work(module: AnsibleModule, runner: Runner) -> dict[str, t.Any]:
         return _restore_point.record(runner, application, who, verified=state == "verified", check_mode=module.check_mode)
     if state == "bad" and not who.get("reason"):
         raise RollbackError("Say why the version is bad.", state="Nothing was changed.", next_command='add -e \'{"reason": "..."}\'')
-    name = options["name"] if options["name"] is not None else layout.code.work_tree().commit
+    name = options["name"] if options["name"] is not None else commit_of(layout.code.work_tree().commit)
     return _restore_point.mark(folder, name, state, who, check_mode=module.check_mode)
 
 

@@ -46,6 +46,10 @@ commit:
   description: The commit that is checked out.
   returned: success
   type: str
+release:
+  description: The folder of the release that runs, with C(layout=releases); else null.
+  returned: success
+  type: str
 missing:
   description: Whether the link leads to a release that was deleted, so that every page fails.
   returned: success

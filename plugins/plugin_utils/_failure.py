@@ -85,6 +85,7 @@ def judge(steps: t.Mapping[str, Step], target: str, before: str, *, undo: bool =
     """
     if not succeeded(steps["lock"]):
         return Verdict("refused", "Nothing was changed by this run.")
+    before = steps["switch code"].get("runs", before)
     if succeeded(steps["reopen"]):
         return _open_and_proven(steps, target, before, undo=undo)
     stopped = attempted(steps["quiesce writers"])

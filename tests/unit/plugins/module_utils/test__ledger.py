@@ -191,3 +191,12 @@ def test_whatever_was_said_a_candidate_is_verified_and_neither_bad_nor_running(s
         candidates = found.candidates(running)
     assert {point.commit for point in candidates} == {commit for commit, what in last.items() if what == "verified" and commit != running}
     assert [point.since for point in candidates] == sorted((point.since for point in candidates), reverse=True)
+
+
+def test_releases_of_one_commit_are_one_version(book: Book) -> None:
+    book.end("rolled_back", "a" * 40, "a" * 40 + "+2")
+    assert not book.read.points  # neither good nor bad by that
+    book.end("rolled_back", "a" * 40 + "+2", "b" * 40)
+    assert book.read.known_bad("a" * 40)
+    assert book.read.known_bad("a" * 40 + "+2")
+    assert book.read.points[0].commit == "a" * 40

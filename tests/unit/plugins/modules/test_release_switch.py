@@ -301,6 +301,21 @@ def test_a_release_that_does_not_say_its_commit_goes_by_its_name(tree: Tree, swi
     assert switch("10")["switch"]["commit"] == "10"
 
 
+def test_of_releases_of_one_commit_each_can_be_named(tree: Tree, switch: Switch) -> None:
+    good, bad = "b" * 40, "c" * 40
+    tree.release("12", "v1.2.0", good)
+    tree.release("13", "v1.2.0", good)
+    (tree.folder("13") / "DEPLOY_UNFINISHED").touch()
+    assert switch(good, state="resolved")["switch"]["release"] == "12"  # the last that came to its end
+    assert switch(f"{good}+10")["switch"] == {"from_release": "11", "release": "10", "from_commit": bad, "commit": f"{good}+10"}
+    assert switch("v1.2.0", state="resolved")["switch"]["release"] == "10"  # it runs
+    assert switch(good)["switch"]["release"] == "12"
+    shutil.rmtree(tree.folder("12"))
+    shutil.rmtree(tree.folder("13"))
+    assert switch(f"{good}+10", state="resolved")["switch"]["commit"] == good
+    assert "is not the id, version or commit of a release" in switch(f"{good}+12")["msg"]
+
+
 # From an archive, or a folder
 
 
@@ -335,7 +350,9 @@ def test_an_archive_becomes_a_release_of_its_own_and_is_switched_to(tree: Tree, 
 
 
 @requirement("D-056")
-def test_nothing_that_is_shared_is_removed_by_way_of_a_link(tree: Tree, switch: Switch, archive: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_nothing_that_is_shared_is_removed_by_way_of_a_link(
+    tree: Tree, switch: Switch, archive: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     """The backup is of a release that shared its whole storage; the one that runs shares parts of it."""
     upload = tree.root / "shared/storage/app/invoice.pdf"
     upload.parent.mkdir(parents=True)

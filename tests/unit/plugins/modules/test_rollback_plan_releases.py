@@ -154,9 +154,39 @@ def test_refuses_where_the_link_cannot_be_written(plan: Plan, local: Local, tree
     assert f"cannot write {tree.root}, where the link is" in plan()["msg"]
 
 
-def test_refuses_a_release_of_the_commit_that_runs(plan: Plan, tree: Tree) -> None:
+def test_goes_to_another_release_of_the_commit_that_runs_when_it_is_named(plan: Plan, tree: Tree) -> None:
     tree.release("12", "v1.3.0", BAD)
-    assert "The releases 12 and 11 are the same commit" in plan("12")["msg"]
+    assert plan("v1.3.0")["nothing_to_do"]
+    found = plan("12")
+    assert (found["from_commit"], found["to_commit"], found["nothing_to_do"]) == (f"{BAD}+11", BAD, False)
+    assert found["switch"]["release"] == "12"
+    assert {BAD, BAD[:7], "v1.3.0", "1.3.0"} <= set(found["version_probes"][0]["response_headers"]["X-App-Version"])
+
+
+def test_what_was_deployed_again_since_a_rollback_is_not_what_that_went_to(plan: Plan, tree: Tree, machine: Host) -> None:
+    machine.last_run(outcome="rolled_back", target="v1.2.0", from_commit=BAD, to_commit=GOOD, to_release="10")
+    tree.point("releases/10")
+    assert plan(None, severity="emergency", backup=False)["nothing_to_do"]
+    tree.release("12", "v1.2.0", GOOD)
+    tree.point("releases/12")
+    found = plan(None, severity="emergency", backup=False)
+    assert (found["from_commit"], found["target"]) == (GOOD, "v1.3.0")  # the release that was deployed before
+
+
+def test_says_which_releases_nobody_knows_the_time_of(plan: Plan, tree: Tree) -> None:
+    log = tree.root / ".dep/releases_log"
+    log.write_text("".join(line for line in log.read_text().splitlines(keepends=True) if '"10"' not in line))
+    found = plan(None, severity="emergency", backup=False)
+    assert found["target"] == "v1.1.0"
+    assert "PASSED OVER: 10: no log of deployments says when" in found["reason"]
+
+
+def test_says_that_uploads_stay_behind_which_are_not_shared(plan: Plan, tree: Tree) -> None:
+    assert not [concern for concern in plan()["concerns"] if "storage/app" in concern]
+    (tree.folder("11") / "storage").unlink()
+    (tree.folder("11") / "storage/app").mkdir(parents=True)
+    (tree.folder("11") / "storage/app/invoice.pdf").write_text("precious")
+    assert "storage/app is not shared" in plan()["concerns"][0]
 
 
 def test_without_a_target_a_standard_rollback_says_where_releases_are(plan: Plan, tree: Tree) -> None:

@@ -154,6 +154,15 @@ CASES: dict[str, tuple[dict[str, t.Any], Verdict]] = {
         steps("switch code", close_traffic=SKIPPED, migrate_down=SKIPPED, switch_code={**FAILED, "code_unchanged": True}),
         Verdict("failed", f"The application still runs {BEFORE} and was never closed.", start_workers=True),
     ),
+    "a link leads elsewhere by now": (
+        steps(
+            "switch code",
+            close_traffic=SKIPPED,
+            migrate_down=SKIPPED,
+            switch_code={**FAILED, "code_unchanged": True, "runs": "4 (v1.2.5), made live meanwhile,"},
+        ),
+        Verdict("failed", "The application still runs 4 (v1.2.5), made live meanwhile, and was never closed.", start_workers=True),
+    ),
     "workers do not start after a link was switched with users on the site": (
         steps("start workers", close_traffic=SKIPPED, migrate_down=SKIPPED, reopen=SKIPPED, gate=DONE),
         Verdict("failed", f"The application runs {TARGET} and is open, but not all of its workers run."),
