@@ -29,10 +29,7 @@ def _status(status: dict[str, t.Any]) -> t.Iterator[str]:
     yield f"runs {status['version']} ({status['commit'][:12]}{where}), {gone if status.get('missing') else closed}"
     if status["changed_files"]:
         yield f"changed by hand: {', '.join(status['changed_files'][:10])}"
-    bad = {name: state for name, state in status["units"].items() if not state.startswith("active")}
-    yield "units: " + (", ".join(f"{name} {state}" for name, state in bad.items()) or f"all {len(status['units'])} active")
-    if status["workers_waiting"]:
-        yield f"stopped by a run and not started again: {', '.join(status['workers_waiting'])}"
+    yield from _units(status)
     yield from _lock(status)
     yield from _ledger(status["ledger"])
     if status.get("progress"):
@@ -89,6 +86,15 @@ def _ledger(found: dict[str, t.Any]) -> t.Iterator[str]:
         why = f": {last['reason']}" if last.get("reason") else ""
         trouble = f" - CANNOT BE GONE BACK TO: {point['trouble']}" if point["trouble"] else ""
         yield f"  {point['state']:<10} {point['version']:<12} {last['at']} by {last.get('actor', 'unknown')}{why}{trouble}"
+
+
+def _units(status: dict[str, t.Any]) -> t.Iterator[str]:
+    bad = {name: state for name, state in status["units"].items() if not state.startswith("active")}
+    yield "units: " + (", ".join(f"{name} {state}" for name, state in bad.items()) or f"all {len(status['units'])} active")
+    if status.get("astray"):
+        yield f"RUN ANOTHER RELEASE: {'; '.join(status['astray'])}; a rollback to the release that runs renews them"
+    if status["workers_waiting"]:
+        yield f"stopped by a run and not started again: {', '.join(status['workers_waiting'])}"
 
 
 def _lock(status: dict[str, t.Any]) -> t.Iterator[str]:

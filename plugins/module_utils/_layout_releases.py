@@ -16,7 +16,7 @@ from ._errors import RollbackError
 from ._git import Entry
 from ._nginx_sites import Unclear, concerns, entry_of, sites_of
 from ._plan_digest import digest_of
-from ._release_checks import refuse_broken
+from ._release_checks import links, refuse_broken
 from ._release_switch import named, switch_to
 from ._releases import Releases
 from ._versions import Choice
@@ -101,20 +101,33 @@ class Folders:
             "diff": {"before": f"{before}\n", "after": f"{after if switch.needed else before}\n"},
         }
 
-    def _left_behind(self, target: Release) -> t.Iterator[str]:
-        """What users uploaded lies in the release itself where nobody shared it."""
+    def _concerns(self, target: Release) -> t.Iterator[str]:
+        """What a person ought to know about going from the one release to the other."""
         running = self.code.running()
+        if self.code.begun and not self.code.begun.endswith((f"/{running.id}", f"/{target.id}")):
+            yield f"{self.code.deploy_path}/release leads to {self.code.begun}: a deployment is under way, or did not come to its end"
+        if running.id == target.id:
+            return
+        if not target.version:
+            yield (
+                f"nothing says which version the release {target.called} is (no file VERSION in it), so that no answer can prove that it is "
+                "the one that answers"
+            )
         place = self.code.ask("readlink", "--canonicalize-existing", "--", f"{running.path}/{_UPLOADS}").strip()
-        if running.id != target.id and place.startswith(f"{os.path.realpath(running.path)}/"):
+        if place.startswith(f"{os.path.realpath(running.path)}/"):
             yield (
                 f"{_UPLOADS} is not shared: what users uploaded since {running.called} was deployed stays in {place}, where {target.called} does "
                 "not look, and goes with that release when old ones are removed"
             )
+        mine = links(self.code, target)
+        for name, (goal, _kind) in ({} if running.missing else links(self.code, running)).items():
+            if goal.startswith(f"{running.path}/") and name not in mine and name not in self.code.files(target):
+                yield f"{target.called} has no link {name} to {goal[len(running.path) + 1 :]}, which {running.called} has"
 
     def _way_in(self, target: Release) -> dict[str, t.Any]:
         """How the target can be asked before the switch, and what is not as it should be with the web server."""
         sites = sites_of(self._runner, self.code.path)
-        found = [*concerns(sites), *self._left_behind(target)]
+        found = [*concerns(sites), *self._concerns(target)]
         entry = None
         if self._application["releases"]["trial"]:
             try:

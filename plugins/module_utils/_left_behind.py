@@ -8,10 +8,14 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
+
+from ._units import Systemd, elsewhere
 
 if t.TYPE_CHECKING:
     from ._command import Runner
+    from ._git import WorkTree
 
 Last = t.Mapping[str, t.Any]
 Phases = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -20,6 +24,16 @@ Phases = t.Mapping[str, t.Mapping[str, t.Any]]
 def in_maintenance(runner: Runner, application: t.Mapping[str, t.Any]) -> bool:
     marker = f"{application['path']}/storage/framework/down"
     return runner.run(["test", "-e", marker], user=application["user"], check=False).rc == 0
+
+
+def astray(runner: Runner, application: t.Mapping[str, t.Any]) -> list[str]:
+    """The workers that run another release than the one that the link leads to, as after a switch by hand."""
+    if application["layout"] != "releases":
+        return []
+    systemd = Systemd(runner)
+    units = systemd.show(systemd.expand(application["services"]["workers"]))
+    found = elsewhere(systemd.directories(units), os.path.realpath(application["path"]))
+    return [f"{name} works in {place}" for name, place in found.items()]
 
 
 def carried(last: Last, own: Phases, *, layout: str, commit: str, closed: bool) -> dict[str, t.Any]:
@@ -37,6 +51,15 @@ def carried(last: Last, own: Phases, *, layout: str, commit: str, closed: bool) 
     return {**began, "down": _down(began, last, done), "phases": done}
 
 
+def deployed_since(last: Last, began: Last, running: WorkTree) -> bool:
+    """Whether what runs is neither what the last run went to nor where it began: going back there would take somebody's deployment away."""
+    known = [last.get("to_release"), began.get("from_release")]
+    if running.release and all(known):
+        return running.release not in known
+    known = [last.get("to_commit"), began.get("from_commit")]
+    return all(known) and running.commit not in known
+
+
 def origin(last: Last, own: Phases, **now: t.Any) -> dict[str, t.Any]:
     """The same for a rollback that goes on from it; what goes on from an undo began where the run that was undone did."""
     found = carried(last, own, **now)
@@ -49,7 +72,8 @@ def origin(last: Last, own: Phases, **now: t.Any) -> dict[str, t.Any]:
 
 def _beginning(last: Last, done: Phases, *, closed: bool) -> dict[str, t.Any]:
     was_down = done.get("close traffic", {}).get("was_down", last.get("was_down", closed))
-    return {**{name: last.get(name, "") for name in ("run", "from_version", "from_commit")}, "was_down": was_down, "down": []}
+    began = {name: last.get(name, "") for name in ("run", "from_version", "from_commit", "from_release")}
+    return {**began, "was_down": was_down, "down": []}
 
 
 def _down(began: Last, last: Last, done: Phases) -> list[str]:

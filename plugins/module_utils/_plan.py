@@ -19,7 +19,7 @@ from ._journal import phases
 from ._journal import read as read_journal
 from ._layout import layout_of
 from ._ledger import read as read_ledger
-from ._left_behind import in_maintenance, origin
+from ._left_behind import astray, in_maintenance, origin
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._plan_digest import covered, digest_of
 from ._probes import ProbeError
@@ -44,7 +44,19 @@ LAST_GOOD = "last_good"
 _MEBIBYTE = 1024 * 1024
 _SPACE = 200 * _MEBIBYTE
 _TAKEN_AWAY = ("application", "severity", "from_commit", "to_commit", "migrations", "restore_point", "database")
-_OF_CODE = ("run", "outcome", "closed", "severity", "target", "to_commit", "to_release", "from_version", "from_commit", "origin")
+_OF_CODE = (
+    "run",
+    "outcome",
+    "closed",
+    "severity",
+    "target",
+    "to_commit",
+    "to_release",
+    "from_version",
+    "from_commit",
+    "from_release",
+    "origin",
+)
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,8 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     switch = layout.survey(choice.target, commit, running)
     closed = in_maintenance(runner, application)
     pending = _pending(folder, last, running, closed=closed)
+    if not switch.needed:  # else they are renewed anyway
+        pending += astray(runner, application)
     findings = Findings()
     recorded = snapshot_of(folder, commit) if request.severity == "full_system" or application["layout"] == "releases" else None
     database, point = None, recorded if request.severity == "full_system" else None
@@ -142,6 +156,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "reason": choice.reason,
         "to_commit": commit,
         "from_commit": running.commit,
+        "from_release": running.release or "",
         "nothing_to_do": not (switch.needed or pending or findings.problems or request.database or (migrations and migrations["down"])),
         "pending": pending,
         "in_maintenance": closed,
@@ -156,10 +171,11 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
         "closes": closes,
         "dependencies_change": switch.moves_dependencies,
         "checks": findings.passed,
-        "version_probes": [_version_probe(application, _names_of_version(repository, choice.target, commit))],
         "budgets": application["budgets"][request.severity],
         "refusals": [problem.as_result() for problem in findings.problems],
     }
+    known = bool(plan["identity"].get("version", choice.target))
+    plan["version_probes"] = [_version_probe(application, _names_of_version(repository, choice.target, commit), known=known)]
     covers = covered(plan, switch, application, units)
     if database:
         covers["restore_point"] = plan["restore_point"]
@@ -315,10 +331,10 @@ def _names_of_version(repository: Code, target: str, commit: str) -> list[str]:
     return sorted({*tags, *(tag.lstrip("v") for tag in tags), plain, plain[:12], plain[:7]})
 
 
-def _version_probe(application: t.Mapping[str, t.Any], names: list[str]) -> dict[str, t.Any]:
-    """The probe that proves which version answers."""
+def _version_probe(application: t.Mapping[str, t.Any], names: list[str], *, known: bool) -> dict[str, t.Any]:
+    """The probe that proves which version answers; required where it is known how the application names it."""
     where = application["health"]["version_probe"]
-    probe: dict[str, t.Any] = {"name": "running version", "type": "http", "path": where["path"]}
+    probe: dict[str, t.Any] = {"name": "running version", "type": "http", "path": where["path"], "required": known}
     if where.get("header"):
         probe["response_headers"] = {where["header"]: names}
     else:

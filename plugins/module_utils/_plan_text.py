@@ -37,7 +37,7 @@ def in_words(plan: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         if plan["config_keys"][side]:
             yield f"configuration keys {name}: {', '.join(plan['config_keys'][side])}"
     for line in plan["pending"]:
-        yield f"left by an earlier run: {line}"
+        yield f"left undone: {line}"
     yield f"digest: {plan['digest'][:12]}"
 
 

@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
 
 SOURCE = ".lastgood-source"  # what a release was made of
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CACHED = [f"bootstrap/cache/{name}.php" for name in ("config", "routes-v7", "events")]  # they name the folder that they were made in
 _TIMEOUT = 600
 
 
@@ -48,6 +49,7 @@ def make(
         _unpack(runner, releases, archive, partial)
         _share(runner, releases, running, partial)
         _lead_inside(runner, releases, running, partial)
+        runner.run(["rm", "--force", "--", *(f"{partial}/{name}" for name in _CACHED)], user=releases.user)
         runner.run(["tee", "--", f"{partial}/{SOURCE}"], user=releases.user, stdin=f"{source}\n")
         checks = refuse_broken(runner, releases, Release(name, partial), running, options["php"], options["lock_files"])
         runner.run(["mv", "--no-clobber", "--no-target-directory", "--", partial, f"{releases.folder}/{name}"], user=releases.user)

@@ -88,7 +88,7 @@ def links(releases: Releases, release: Release) -> dict[str, Link]:
     """The links of a release near its root, by their names."""
     form = "%P\\0%l\\0%Y\\0"
     found = {}
-    words = releases.ask("find", release.path, "-maxdepth", "3", "-type", "l", "-printf", form).split("\0")
+    words = releases.ask("find", "-H", release.path, "-maxdepth", "3", "-type", "l", "-printf", form).split("\0")
     for name, text, kind in zip(words[::3], words[1::3], words[2::3]):
         if not name.startswith(("vendor/", "node_modules/")):
             found[name] = (os.path.normpath(os.path.join(release.path, os.path.dirname(name), text)), kind)
@@ -127,7 +127,7 @@ def _platform(runner: Runner, releases: Releases, target: Release, php: str) -> 
 def _owner(runner: Runner, releases: Releases, target: Release, running: Release) -> list[str]:
     """Files of another owner than the release that runs has, and caches that cannot be written."""
     problems = []
-    owners = releases.ask("stat", "--format=%U", "--", target.path, *([] if running.missing else [running.path])).split()
+    owners = releases.ask("stat", "--dereference", "--format=%U", "--", target.path, *([] if running.missing else [running.path])).split()
     if len(set(owners)) > 1:
         problems.append(f"it belongs to {owners[0]}, the release that runs to {owners[1]}")
     cache = f"{target.path}/bootstrap/cache"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from ._discovery import CAPISTRANO
 from ._errors import RollbackError
 from ._git import Difference, WorkTree
-from ._versions import looks_like_commit
+from ._versions import check_target, looks_like_commit
 
 if t.TYPE_CHECKING:
     from ._command import Runner
@@ -64,6 +64,7 @@ class Releases:
         self._runner = runner
         self._found: dict[str, Release] | None = None
         self._link: str | None = None
+        self.begun = ""  # what Deployer's link to a release that is being deployed leads to
         self._files: dict[str, dict[str, str]] = {}
         self.path = os.path.normpath(path)
         self.user = user
@@ -106,7 +107,7 @@ class Releases:
             )
         if name in known:
             return known[name]
-        gone = self._release(name, (), {}, self._log(), "")
+        gone = self._release(name, (), {}, self._log())
         return replace(gone, missing=True, again=any(gone.commit == each.commit for each in known.values()))
 
     def _same(self, one: str, other: str) -> bool:
@@ -127,21 +128,21 @@ class Releases:
 
     def _look(self) -> dict[str, Release]:
         wanted = ["(", "-type", "d", "-o", "-name", BAD, "-o", "-name", _UNFINISHED, ")"]
-        listed = self.ask("find", self.folder, "-mindepth", "1", "-maxdepth", "2", *wanted, "-printf", "%P\\n").splitlines()
+        listed = self.ask("find", "-L", self.folder, "-mindepth", "1", "-maxdepth", "2", *wanted, "-printf", "%P\\n").splitlines()
         ids = [name for name in listed if "/" not in name and not name.startswith(".")]
         if not ids:
             raise RollbackError(f"There is no release below {self.folder} that {self.user} can see.")
         said = self._said([f"{self.folder}/{name}/{file}" for name in ids for file in (*_REVISIONS, _VERSION)])
         log = self._log()
-        begun = self.ask("readlink", "--canonicalize", "--no-newline", "--", f"{self.deploy_path}/release")
-        return _told_apart([self._release(name, listed, said, log, begun) for name in ids])
+        self.begun = self.ask("readlink", "--canonicalize-existing", "--no-newline", "--", f"{self.deploy_path}/release")
+        return _told_apart([self._release(name, listed, said, log) for name in ids])
 
     def _said(self, files: t.Sequence[str]) -> dict[str, str]:
         """The first line of each of the files that are there."""
         lines = self.ask("grep", "--no-messages", "--null", "--max-count=1", "--with-filename", "", "--", *files).splitlines()
         return {name: text.strip() for name, _null, text in (line.partition("\0") for line in lines)}
 
-    def _release(self, name: str, listed: t.Collection[str], said: t.Mapping[str, str], log: t.Sequence[_Line], begun: str) -> Release:
+    def _release(self, name: str, listed: t.Collection[str], said: t.Mapping[str, str], log: t.Sequence[_Line]) -> Release:
         path = f"{self.folder}/{name}"
         mine = [(place, line) for place, line in enumerate(log) if line.id == name]
         place, line = mine[-1] if mine else (None, _Line(name))
@@ -149,13 +150,13 @@ class Releases:
         unfinished = None
         if f"{name}/{_UNFINISHED}" in listed:
             unfinished = f"its deployment left {_UNFINISHED} there"
-        elif begun.endswith(f"/releases/{name}"):
+        elif self.begun.endswith(f"/releases/{name}"):
             unfinished = f"the link {self.deploy_path}/release says that its deployment did not finish"
         if place is None and not log:
             digits = name.rstrip("Z")
             place = int(digits) if digits.isdigit() else None
-        version = said.get(f"{path}/{_VERSION}") or line.version
-        return Release(name, path, commit, version or None, place, unfinished, f"{name}/{BAD}" in listed)
+        version = _named(said.get(f"{path}/{_VERSION}")) or line.version
+        return Release(name, path, commit, version, place, unfinished, f"{name}/{BAD}" in listed)
 
     def _log(self) -> list[_Line]:
         """What Deployer or Capistrano wrote about each release, in the order of deployment."""
@@ -223,7 +224,7 @@ class Releases:
             pruned = [word for name in _NOT_CODE for word in ("-o", "-path", f"{release.path}/{name}")][1:]
             select = ["(", *pruned, ")", "-prune", "-o", "-type", "f", "-exec", "sha256sum", "--zero", "--", "{}", "+"]
             found = {}
-            for line in self.ask("find", release.path, *select).split("\0"):
+            for line in self.ask("find", "-H", release.path, *select).split("\0"):
                 checksum, _spaces, path = line.partition("  ")
                 if path and path[len(release.path) + 1 :] not in OWN_FILES:
                     found[path[len(release.path) + 1 :]] = checksum
@@ -258,6 +259,14 @@ def _told_apart(releases: t.Iterable[Release]) -> dict[str, Release]:
     for each in sorted(found.values(), key=lambda each: (not each.unfinished, each.place or -1, each.id)):
         last[each.commit] = each
     return {name: replace(each, again=each.commit is not None and last[each.commit] is not each) for name, each in found.items()}
+
+
+def _named(text: str | None) -> str | None:
+    """The version that a file says, when it is one that can be asked for."""
+    try:
+        return check_target(text or "")
+    except RollbackError:
+        return None
 
 
 def _version(name: str) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ._clock import Clock, Countdown, utc
 from ._errors import RollbackError
 from ._run import read_json, write_json
-from ._units import Systemd
+from ._units import Systemd, elsewhere
 
 if t.TYPE_CHECKING:
     from ._command import Completed
@@ -302,9 +302,8 @@ def refuse_elsewhere(systemd: Systemd, outcome: Outcome, request: Request) -> di
     """The folders that the processes work in; one that works in another release than the link leads to runs the wrong code."""
     release = os.path.realpath(request.release or "")
     mine = {*outcome.actions, *outcome.remembered}
-    found = {name: systemd.directory(unit) for name, unit in outcome.after.items() if name in mine}
-    beside = f"{os.path.dirname(release)}/"
-    wrong = [name for name, place in found.items() if place.startswith(beside) and not f"{place}/".startswith(f"{release}/")]
+    found = systemd.directories({name: unit for name, unit in outcome.after.items() if name in mine})
+    wrong = elsewhere(found, release)
     if wrong:
         raise RollbackError(
             f"Not working in the release {os.path.basename(release)}: {', '.join(f'{name} works in {found[name]}' for name in wrong)}.",
@@ -313,7 +312,7 @@ def refuse_elsewhere(systemd: Systemd, outcome: Outcome, request: Request) -> di
             f"and systemctl restart {' '.join(wrong)}",
             facts=facts(outcome, request),
         )
-    return {name: place for name, place in found.items() if place}
+    return found
 
 
 def recall(path: str | None) -> list[str]:

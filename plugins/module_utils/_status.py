@@ -14,7 +14,7 @@ from ._discovery import discover
 from ._errors import RollbackError
 from ._freeze import frozen
 from ._journal import phases, read
-from ._left_behind import carried, in_maintenance
+from ._left_behind import astray, carried, deployed_since, in_maintenance
 from ._progress import read as progress
 from ._restore_point import listed
 from ._restore_record import RECORD
@@ -25,6 +25,7 @@ from ._versions import name_of
 if t.TYPE_CHECKING:
     from ._code import Code
     from ._command import Runner
+    from ._git import WorkTree
 
 
 _NEWEST = 5
@@ -37,14 +38,18 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
     last = _whole(folder.last_run, damaged)
     remembered = _whole(os.path.join(folder.root, "workers.json"), damaged)
     restore = _whole(os.path.join(folder.root, RECORD), damaged)
-    held, code, closed = holder(folder), _code(runner, application), in_maintenance(runner, application)
+    repository = code_of(runner, application)
+    tree = repository.work_tree()
+    held, closed = holder(folder), in_maintenance(runner, application)
     journal = _journal_state(folder, last)
-    now = {"layout": application["layout"], "commit": code["commit"], "closed": closed}
+    now = {"layout": application["layout"], "commit": tree.commit, "closed": closed}
     left = carried(last or {}, (journal or {}).get("phases", {}), **now)
+    began = (last or {}).get("undoes") or left
     return {
-        **code,
+        **_code(application, repository, tree),
         "maintenance": closed,
         "units": _units(runner, application),
+        "astray": astray(runner, application),
         "lock": None if held is None else {**held, **lease(folder, held)},
         "left_over": None if damaged else left_over(folder),
         "watched": None if held is None else armed(runner, application["name"]),
@@ -53,12 +58,13 @@ def survey(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.An
         "unfinished": unfinished(last),
         "journal": journal,
         "carried": left,
-        "lacks": _lacks(runner, application, (last or {}).get("undoes") or left),
+        "lacks": _lacks(application, repository, began),
+        "deployed_since": last is not None and not unfinished(last) and deployed_since(last, began, tree),
         "progress": progress(folder.root, *([folder.run(last["run"])] if last and last.get("run") else [])),
         "restore": restore,
         "damaged": [{"reason": error.message, "next_command": error.next_command} for error in damaged],
         "workers_waiting": sorted((remembered or {}).get("units", [])),
-        "ledger": _ledger(code_of(runner, application), folder, application["releases"]["pattern"]),
+        "ledger": _ledger(repository, folder, application["releases"]["pattern"]),
     }
 
 
@@ -91,9 +97,7 @@ def _journal_state(folder: Folder, last: t.Mapping[str, t.Any] | None) -> dict[s
     }
 
 
-def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    repository = code_of(runner, application)
-    tree = repository.work_tree()
+def _code(application: t.Mapping[str, t.Any], repository: Code, tree: WorkTree) -> dict[str, t.Any]:
     return {
         "version": name_of(tree.commit, repository.tags(), application["releases"]["pattern"]),
         "release": tree.release,
@@ -104,11 +108,10 @@ def _code(runner: Runner, application: t.Mapping[str, t.Any]) -> dict[str, t.Any
     }
 
 
-def _lacks(runner: Runner, application: t.Mapping[str, t.Any], began: t.Mapping[str, t.Any]) -> str | None:
+def _lacks(application: t.Mapping[str, t.Any], repository: Code, began: t.Mapping[str, t.Any]) -> str | None:
     """The version that an undo would have to go back to, when its release was removed; a checkout can fetch what it lacks."""
-    gone = (
-        application["layout"] == "releases" and began["from_commit"] and code_of(runner, application).resolve(began["from_commit"]) is None
-    )
+    wanted = began.get("from_release") or began["from_commit"]
+    gone = application["layout"] == "releases" and wanted and repository.resolve(wanted) is None
     return str(began["from_version"]) if gone else None
 
 

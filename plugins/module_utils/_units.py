@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import threading
 import typing as t
@@ -170,10 +171,16 @@ class Systemd:
         if unit.pid:
             self._runner.run(["kill", "-KILL", str(unit.pid)], user=unit.user or "root", check=False, timeout=10)
 
-    def directory(self, unit: Unit) -> str:
-        """The folder that a unit's process works in; empty where that cannot be seen."""
-        argv = ["readlink", "--no-newline", "--", f"/proc/{unit.pid}/cwd"]
-        return self._runner.run(argv, user=unit.user or "root", check=False, timeout=10).stdout if unit.pid else ""
+    def directories(self, units: t.Mapping[str, Unit]) -> dict[str, str]:
+        """The folders that the processes of units work in; without those where it cannot be seen."""
+        found = {}
+        running = {name: unit for name, unit in units.items() if unit.pid}
+        for user in sorted({unit.user for unit in running.values()}):
+            places = {f"/proc/{unit.pid}/cwd": name for name, unit in running.items() if unit.user == user}
+            argv = ["find", *places, "-maxdepth", "0", "-printf", "%p\\0%l\\0"]
+            words = self._runner.run(argv, user=user or "root", check=False, timeout=10).stdout.split("\0")
+            found.update({places[place]: goal for place, goal in zip(words[::2], words[1::2]) if goal})
+        return found
 
     def last_words(self, name: str) -> str:
         """The end of a unit's journal, if it may be read."""
@@ -185,6 +192,12 @@ class Systemd:
             if done.rc == 0 and done.stdout.strip():
                 return done.stdout.strip()[-1200:]
         return ""
+
+
+def elsewhere(places: t.Mapping[str, str], release: str) -> dict[str, str]:
+    """Those of the folders that processes work in that belong to another release, beside this one: what works there runs other code."""
+    beside = f"{os.path.dirname(release)}/"
+    return {name: place for name, place in places.items() if place.startswith(beside) and not f"{place}/".startswith(f"{release}/")}
 
 
 def _unit(facts: t.Mapping[str, str]) -> Unit:

@@ -54,6 +54,11 @@ missing:
   description: Whether the link leads to a release that was deleted, so that every page fails.
   returned: success
   type: bool
+astray:
+  description: Workers that work in another release than the one that the link leads to, in words.
+  returned: success
+  type: list
+  elements: str
 changed_files:
   description: Tracked files that were changed by hand.
   returned: success
@@ -82,14 +87,19 @@ freeze:
   type: dict
 carried:
   description:
-    - What whoever goes on with the last run, undoes it or aborts it goes by. C(run), C(from_version), C(from_commit) and C(was_down) say where it began,
-      or the first of those runs that it was to finish; C(phases) what they did, C(down) which migrations may be down by that.
+    - What whoever goes on with the last run, undoes it or aborts it goes by. C(run), C(from_version), C(from_commit), C(from_release) and
+      C(was_down) say where it began, or the first of those runs that it was to finish; C(phases) what they did, C(down) which migrations may
+      be down by that.
   returned: success
   type: dict
 lacks:
   description: The version that an undo of the last run would have to go back to, when its release was removed from C(releases); else null.
   returned: success
   type: str
+deployed_since:
+  description: Whether what runs is neither what the last run went to nor where it began, so that an undo would take a deployment away.
+  returned: success
+  type: bool
 damaged:
   description: Records that cannot be read, each with C(reason) and C(next_command). What they would say is left out of the rest.
   returned: success

@@ -62,7 +62,7 @@ def warnings(plan: Plan) -> t.Iterator[str]:
     lock = details["lock"]
     if lock is not None:
         yield f"another rollback holds the lock: {lock.get('actor', 'somebody')} since {lock.get('since', 'an unknown time')}"
-    yield from (f"left by an earlier run: {line}" for line in plan["pending"])
+    yield from (f"left undone: {line}" for line in plan["pending"])
     yield from _about_database(plan) if plan["database"] else _about_data(plan)
     if details["missing_settings"]:
         yield f"the environment file lacks settings that the target's example names: {', '.join(details['missing_settings'])}"

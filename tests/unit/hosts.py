@@ -79,7 +79,8 @@ class Host:
     def _unit(self, name: str) -> str:
         active = self.units.get(name)
         load = "not-found" if not active else "masked" if active == "masked" else "loaded"
-        return f"Id={name}\nLoadState={load}\nActiveState={active if load == 'loaded' else 'inactive'}\nSubState=running"
+        pid = 4000 + list(self.units).index(name) if active == "active" else 0
+        return f"Id={name}\nLoadState={load}\nActiveState={active if load == 'loaded' else 'inactive'}\nSubState=running\nMainPID={pid}"
 
     def _list(self, argv: tuple[str, ...], _stdin: str | None) -> tuple[int, str, str]:
         state = "loaded active running" if argv[1] == "list-units" else "enabled"

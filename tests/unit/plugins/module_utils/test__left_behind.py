@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lastgood.rollback.plugins.module_utils import _left_behind as left_behind
+from ansible_collections.lastgood.rollback.plugins.module_utils._git import WorkTree
 
 LAST: dict[str, t.Any] = {"run": "b", "from_version": "v2", "from_commit": "2", "to_commit": "1", "was_down": False}
 ORIGIN = {
@@ -33,6 +34,7 @@ def test_a_run_that_goes_on_from_none_begins_itself() -> None:
         "run": "b",
         "from_version": "v2",
         "from_commit": "2",
+        "from_release": "",
         "was_down": False,
         "down": [],
         "phases": {"prepare": {}},
@@ -94,3 +96,22 @@ def test_what_goes_on_from_an_undo_began_where_the_run_that_was_undone_did() -> 
 
 def test_a_rollback_goes_on_from_where_its_forerunner_began() -> None:
     assert left_behind.origin(LAST, {}, layout="git", commit="2", closed=False)["run"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("last", "commit", "release", "since"),
+    [
+        ({"to_commit": "1"}, "1", None, False),
+        ({"to_commit": "1"}, "2", None, False),  # where it began
+        ({"to_commit": "1"}, "3", None, True),
+        ({}, "3", None, False),  # a record that does not say
+        ({"to_commit": "1", "to_release": "10"}, "1", "10", False),
+        ({"to_commit": "1", "to_release": "10"}, "2", "11", False),
+        ({"to_commit": "1", "to_release": "10"}, "1", "12", True),  # the same commit, deployed again
+    ],
+)
+def test_what_was_deployed_since_is_neither_where_a_run_went_nor_where_it_began(
+    last: dict[str, t.Any], commit: str, release: str | None, since: bool
+) -> None:
+    began = {"from_commit": "2", "from_release": "11" if "to_release" in last else ""}
+    assert left_behind.deployed_since(last, began, WorkTree(commit, None, (), release=release)) is since

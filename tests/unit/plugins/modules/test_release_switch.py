@@ -380,6 +380,15 @@ def test_what_led_into_another_release_leads_into_the_new_one(
     assert os.readlink(tree.folder("11") / "bootstrap/files") == str(tree.folder("11") / "storage")
 
 
+def test_caches_that_name_the_place_where_they_were_made_are_left_out(
+    tree: Tree, switch: Switch, archive: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for name in ("config", "packages"):
+        (tmp_path / f"backup/bootstrap/cache/{name}.php").write_text("<?php")
+    assert switch("12", archive=str(tmp_path / "backup"))["changed"]
+    assert [path.name for path in (tree.folder("12") / "bootstrap/cache").glob("*.php")] == ["packages.php"]
+
+
 def test_an_archive_whose_name_looks_like_a_host_s_is_a_file(tree: Tree, switch: Switch, archive: pathlib.Path) -> None:
     named = archive.rename(archive.with_name("host.invalid:12.tar"))
     assert switch("12", archive=str(named))["changed"]

@@ -173,6 +173,43 @@ def test_what_was_deployed_again_since_a_rollback_is_not_what_that_went_to(plan:
     assert (found["from_commit"], found["target"]) == (GOOD, "v1.3.0")  # the release that was deployed before
 
 
+def test_a_release_that_does_not_say_its_version_is_not_held_against_the_application(plan: Plan, tree: Tree) -> None:
+    log = tree.root / ".dep/releases_log"
+    log.write_text(log.read_text().replace("v1.2.0", "main"))
+    (tree.folder("10") / "VERSION").write_text("Release 1.2.0 (build 7)\n")  # nothing that could be asked for
+    assert plan("11")["version_probes"][0]["required"]
+    found = plan(None, severity="emergency", backup=False)
+    assert (found["target"], found["version_probes"][0]["required"]) == ("10", False)
+    assert "nothing says which version the release 10" in " ".join(found["concerns"])
+
+
+def test_says_when_a_deployment_is_under_way(plan: Plan, tree: Tree) -> None:
+    tree.release("12", "v1.4.0", "d" * 40)
+    (tree.root / "release").symlink_to("releases/12")
+    assert "a deployment is under way, or did not come to its end" in plan()["concerns"][0]
+
+
+def test_says_which_links_the_target_lacks(plan: Plan, tree: Tree) -> None:
+    (tree.folder("11") / "bootstrap/files").symlink_to("../storage")
+    assert "10 (v1.2.0) has no link bootstrap/files to storage, which 11 (v1.3.0) has" in plan()["concerns"]
+
+
+def test_a_release_may_lie_on_another_disk(plan: Plan, tree: Tree, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "shop/disk").mkdir()
+    tree.folder("10").rename(tmp_path / "shop/disk/10")
+    tree.folder("10").symlink_to("../disk/10")
+    found = plan()
+    assert not found.get("failed"), found
+    assert (found["switch"]["release"], found["files"]) == ("10", 1)
+
+
+def test_workers_that_run_another_release_are_something_to_do(plan: Plan, tree: Tree, local: Local, machine: Host) -> None:
+    local.when("find /proc/*", lambda argv, _stdin: (0, f"{argv[1]}\0{tree.folder('10')} (deleted)\0", ""))
+    found = plan("v1.3.0")
+    assert not found["nothing_to_do"]
+    assert found["pending"] == [f"w1.service works in {tree.folder('10')} (deleted)"]
+
+
 def test_says_which_releases_nobody_knows_the_time_of(plan: Plan, tree: Tree) -> None:
     log = tree.root / ".dep/releases_log"
     log.write_text("".join(line for line in log.read_text().splitlines(keepends=True) if '"10"' not in line))

@@ -92,9 +92,9 @@ class Machine:
             f"ActiveEnterTimestampMonotonic={unit.entered}\nExecMainStartTimestampMonotonic={unit.executed}\nTriggers={unit.triggers}\n"
         )
 
-    def _readlink(self, words: list[str], _user: str | None) -> tuple[int, str, str]:
-        pid = int(words[-1].split("/")[2])
-        return 0, next(unit.place for unit in self.units.values() if unit.pid == pid), ""
+    def _find(self, words: list[str], _user: str | None) -> tuple[int, str, str]:
+        places = {f"/proc/{unit.pid}/cwd": unit.place for unit in self.units.values()}
+        return 0, "".join(f"{word}\0{places[word]}\0" for word in words if word in places), ""
 
     def _list(self, verb: str, patterns: list[str]) -> str:
         found = {name: unit for name, unit in self.units.items() if any(fnmatch.fnmatch(name, each) for each in patterns)}
@@ -110,7 +110,7 @@ class Machine:
     def _start(self, unit: Service) -> int:
         unit.since = unit.entered = now()
         unit.executed += 1
-        unit.pid += 1
+        unit.pid += 100
         unit.active, unit.sub, unit.result = ("active", "running", "success") if unit.starts else ("failed", "failed", "exit-code")
         return 0 if unit.starts else 1
 

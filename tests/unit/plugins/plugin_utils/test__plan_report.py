@@ -171,7 +171,7 @@ def test_what_will_be_lost_is_a_warning(plan: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "warning"),
     [
-        ({"pending": ["run r1 ended as held"]}, "left by an earlier run: run r1 ended as held"),
+        ({"pending": ["run r1 ended as held"]}, "left undone: run r1 ended as held"),
         ({"lock_files": ["composer.lock", "package-lock.json"]}, "package-lock.json differ, but only the packages of composer.lock"),
         ({"details": {"lock": {"actor": "ada", "since": "3:10"}}}, "another rollback holds the lock: ada since 3:10"),
         ({"details": {"lock": {}}}, "another rollback holds the lock: somebody since an unknown time"),
