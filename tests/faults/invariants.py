@@ -62,7 +62,7 @@ def status_lies(said: str, seen: Seen, afterwards: Seen) -> list[str]:
     words = " ".join(said.split())
     tags = sorted(tag for tag in seen["tags"] if re.fullmatch(r"v[0-9.]+", tag))
     expected = {
-        f"runs {tags[-1] if tags else ''} ({seen['head'][:12]})": "the version",
+        f"runs {tags[-1] if tags else ''} ({seen['head'][:12]}": "the version",
         "CLOSED to users" if seen["down"] else "open to users": "open or closed",
     }
     if seen["lock"] is None:

@@ -10,7 +10,7 @@ let_go() {
 trap let_go EXIT
 trap 'exit 1' TERM
 mariadb --execute "LOCK TABLES orders WRITE; ALTER TABLE orders FORCE; SELECT SLEEP(60)" lastgood_shop &
-for _ in $(seq 100); do
+for _ in $(seq 500); do
     ask "SELECT state FROM information_schema.processlist WHERE user = 'lastgood_shop'" | grep -q '^Waiting for table' && break
     sleep 0.1
 done
