@@ -16,7 +16,7 @@ from ._errors import RollbackError
 from ._git import Entry
 from ._nginx_sites import Unclear, concerns, entry_of, sites_of
 from ._plan_digest import digest_of
-from ._release_checks import links, refuse_broken
+from ._release_checks import refuse_broken
 from ._release_switch import named, switch_to
 from ._releases import Releases
 from ._versions import Choice
@@ -113,15 +113,15 @@ class Folders:
                 f"nothing says which version the release {target.called} is (no file VERSION in it), so that no answer can prove that it is "
                 "the one that answers"
             )
-        place = self.code.ask("readlink", "--canonicalize-existing", "--", f"{running.path}/{_UPLOADS}").strip()
-        if place.startswith(f"{os.path.realpath(running.path)}/"):
+        mine, theirs = self.code.links(running), self.code.links(target)
+        place = f"{running.path}/{_UPLOADS}"
+        if not {os.path.dirname(_UPLOADS), _UPLOADS} & mine.keys() and self.code.ask("ls", "-d", "--", place):
             yield (
                 f"{_UPLOADS} is not shared: what users uploaded since {running.called} was deployed stays in {place}, where {target.called} does "
                 "not look, and goes with that release when old ones are removed"
             )
-        mine = links(self.code, target)
-        for name, (goal, _kind) in ({} if running.missing else links(self.code, running)).items():
-            if goal.startswith(f"{running.path}/") and name not in mine and name not in self.code.files(target):
+        for name, (goal, _kind) in mine.items():
+            if goal.startswith(f"{running.path}/") and name not in theirs and name not in self.code.files(target):
                 yield f"{target.called} has no link {name} to {goal[len(running.path) + 1 :]}, which {running.called} has"
 
     def _way_in(self, target: Release) -> dict[str, t.Any]:

@@ -51,13 +51,15 @@ def carried(last: Last, own: Phases, *, layout: str, commit: str, closed: bool) 
     return {**began, "down": _down(began, last, done), "phases": done}
 
 
+def runs(running: WorkTree, release: str | None, commit: str | None) -> bool:
+    """Whether this release runs, or this commit where no release is on record: one commit can be in several."""
+    return running.release == release if release else running.commit == commit
+
+
 def deployed_since(last: Last, began: Last, running: WorkTree) -> bool:
     """Whether what runs is neither what the last run went to nor where it began: going back there would take somebody's deployment away."""
-    known = [last.get("to_release"), began.get("from_release")]
-    if running.release and all(known):
-        return running.release not in known
-    known = [last.get("to_commit"), began.get("from_commit")]
-    return all(known) and running.commit not in known
+    known = [(last.get("to_release"), last.get("to_commit")), (began.get("from_release"), began.get("from_commit"))]
+    return all(commit for _release, commit in known) and not any(runs(running, *each) for each in known)
 
 
 def origin(last: Last, own: Phases, **now: t.Any) -> dict[str, t.Any]:

@@ -19,16 +19,14 @@ from ._journal import phases
 from ._journal import read as read_journal
 from ._layout import layout_of
 from ._ledger import read as read_ledger
-from ._left_behind import astray, in_maintenance, origin
+from ._left_behind import astray, in_maintenance, origin, runs
 from ._migrations import Applied, applied, judge, not_applied, refuse_gaps, unknown_to
 from ._plan_digest import covered, digest_of
+from ._plan_host import check_host
 from ._probes import ProbeError
 from ._probes_redis import probe_from
-from ._probes_units import full_name, is_pattern
 from ._restore_point import last_good, snapshot_of
-from ._rights import require
-from ._run import CONFIGURATION, Folder, free_bytes, read_json, unfinished
-from ._units import Systemd
+from ._run import CONFIGURATION, Folder, read_json, unfinished
 from ._versions import Choice, commit_of, name_of
 
 if t.TYPE_CHECKING:
@@ -38,11 +36,8 @@ if t.TYPE_CHECKING:
     from ._git import WorkTree
     from ._layout import Layout
     from ._ledger import Ledger
-    from ._units import Unit
 
 LAST_GOOD = "last_good"
-_MEBIBYTE = 1024 * 1024
-_SPACE = 200 * _MEBIBYTE
 _TAKEN_AWAY = ("application", "severity", "from_commit", "to_commit", "migrations", "restore_point", "database")
 _OF_CODE = (
     "run",
@@ -144,7 +139,7 @@ def compute(runner: Runner, request: Request) -> dict[str, t.Any]:
     obstacles = functools.partial(
         layout.refuse_obstacles, switch, request.local_changes, (recorded or {}).get("lock_files", {}), closes=closes
     )
-    units = _check_host(runner, request, layout, switch, obstacles, findings) if switch.needed or pending or request.database else {}
+    units = check_host(runner, request, layout, switch, obstacles, findings) if switch.needed or pending or request.database else {}
     if not request.details:
         findings.refuse()
     plan = {
@@ -264,7 +259,7 @@ def _choose(layout: Layout, request: Request, folder: Folder, running: WorkTree,
             "No target was given. Only the emergency rollback chooses one by itself.",
             next_command=f"{layout.list_command}, then run again with -e target=<tag> or -e target=last_good",
         )
-    if last is not None and _reached(last, running) and last.get("outcome") == "rolled_back":
+    if last is not None and runs(running, last.get("to_release"), last.get("to_commit")) and last.get("outcome") == "rolled_back":
         return Choice(
             last["target"],
             f"the application was rolled back to it at {last.get('closed')} (run {last.get('run')}); to go further back give -e target=",
@@ -273,11 +268,6 @@ def _choose(layout: Layout, request: Request, folder: Folder, running: WorkTree,
         return Choice(last["target"], f"target of the run {last.get('run')} that did not finish ({last.get('outcome')})")
     ledger = read_ledger(folder.root)
     return _by_ledger(repository, folder, ledger, running) or layout.previous(ledger, running)
-
-
-def _reached(last: t.Mapping[str, t.Any], running: WorkTree) -> bool:
-    """Whether what runs is what the last run went to; another release of the same commit, deployed since, is not."""
-    return bool(last["to_release"] == running.release if last.get("to_release") else last.get("to_commit") == running.commit)
 
 
 def _by_ledger(repository: Code, folder: Folder, ledger: Ledger, running: WorkTree) -> Choice | None:
@@ -425,113 +415,3 @@ def _refuse_impossible_down(
         raise RollbackError(
             f"The migrations {', '.join(names)} cannot go down: the running version cannot start artisan ({error.stderr.strip()[-200:] or error.message})."
         ) from error
-
-
-def _check_host(
-    runner: Runner, request: Request, layout: Layout, switch: Switch, obstacles: t.Callable[[], None], findings: Findings
-) -> dict[str, Unit]:
-    application = request.application
-    services = application["services"]
-    mine = [*services["workers"], *services["schedulers"], *services["reload"]]
-    backups = [application["backup"]["directory"]] if request.backup and application["backup"]["directory"] else []
-    checks: dict[str, t.Callable[[], t.Any]] = {
-        "checkout": obstacles,
-        "programs": lambda: _programs(runner, layout, application, composer=switch.moves_dependencies, backup=request.backup),
-        "units": lambda: _units(runner, [*mine, *services["required"]], services),
-        "rights": lambda: _rights(runner, mine, services["reload"]),
-        "state folder": lambda: _state_folder(application["state_directory"], application["name"]),
-    }
-    if backups:
-        checks["backup folder"] = lambda: _writable(backups[0], "backup.directory")
-    checks["disk"] = lambda: _space([application["path"], application["state_directory"], *backups])
-    found = findings.check_together(checks)
-    return found["units"] or {}
-
-
-def _there(runner: Runner, program: str, user: str) -> bool:
-    """A path is asked for as who runs it, who may see what this user may not."""
-    if os.path.isabs(program):
-        return runner.run(["test", "-x", program], user=user, check=False).rc == 0
-    return runner.find(program) is not None
-
-
-def _programs(runner: Runner, layout: Layout, application: t.Mapping[str, t.Any], *, composer: bool, backup: bool) -> None:
-    wanted = [*layout.programs, application["php"], "systemctl", *([application["composer"]["program"]] if composer else [])]
-    missing = [program for program in wanted if not _there(runner, program, application["user"])]
-    packing = ["zstd", application["backup"]["encryption"] or "zstd"] if backup else []
-    missing += [program for program in dict.fromkeys(packing) if not runner.find(program)]
-    if missing:
-        raise RollbackError(f"Not installed on this host: {', '.join(missing)}.", next_command="install them")
-
-
-def _units(runner: Runner, names: t.Sequence[str], services: t.Mapping[str, t.Any]) -> dict[str, Unit]:
-    systemd = Systemd(runner)
-    units = systemd.show(systemd.expand(names))
-    masked = [name for name, unit in units.items() if unit.load == "masked"]
-    if masked:
-        raise RollbackError(
-            f"Masked on this host, so that they cannot be started: {', '.join(masked)}.",
-            next_command=f"sudo systemctl unmask {' '.join(masked)} && sudo systemctl start {' '.join(masked)}",
-        )
-    missing = [name for name, unit in units.items() if unit.load != "loaded"]
-    if missing:
-        raise RollbackError(
-            f"The profile names units that this host does not have: {', '.join(missing)}.",
-            next_command="systemctl list-unit-files --type=service,timer",
-        )
-    _refuse_stopped(systemd, units, services)
-    return units
-
-
-def _refuse_stopped(systemd: Systemd, units: t.Mapping[str, Unit], services: t.Mapping[str, t.Any]) -> None:
-    """What somebody switched off is no part of the trouble; what failed or crashes may run again with the version that is gone back to.
-
-    Workers and schedulers may have been stopped by the run before.
-    """
-    needed = {*systemd.expand([*services["required"], *services["reload"]])} - {
-        *systemd.expand([*services["workers"], *services["schedulers"]])
-    }
-    stopped = [name for name, unit in units.items() if name in needed and unit.active == "inactive" and not unit.errand]
-    if stopped:
-        raise RollbackError(
-            f"Switched off, though the application needs it: {', '.join(f'{name} is {units[name].state}' for name in stopped)}.",
-            next_command=f"sudo systemctl start {' '.join(stopped)}",
-        )
-
-
-def _rights(runner: Runner, stopped: t.Sequence[str], reloaded: t.Sequence[str]) -> None:
-    """Whether sudo lets the user of the connection do what the run will need."""
-    systemctl = runner.path("systemctl")
-    wanted = [
-        f"{systemctl} {verb} {full_name(name)}"
-        for name in stopped
-        if name not in reloaded and not is_pattern(name)
-        for verb in ("stop", "start")
-    ]
-    wanted += [f"{systemctl} reload {full_name(name)}" for name in reloaded]
-    require(runner, wanted)
-
-
-def _state_folder(directory: str, application: str) -> None:
-    _writable(directory, "state_directory")
-    read_json(os.path.join(directory, application, "workers.json"))  # the run starts what an earlier one stopped
-
-
-def _writable(directory: str, option: str) -> None:
-    place = directory
-    while not os.path.exists(place) and os.path.dirname(place) != place:
-        place = os.path.dirname(place)
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise RollbackError(
-            f"{option} {directory} cannot be written by the user of the connection.",
-            next_command=f"sudo install -d -o $(id -un) -m 0700 {directory}",
-        )
-
-
-def _space(places: t.Sequence[str]) -> None:
-    for place in places:
-        while not os.path.exists(place):
-            place = os.path.dirname(place)
-        free = free_bytes(place)
-        if free < _SPACE:
-            raise RollbackError(f"Only {free // _MEBIBYTE} MiB are free at {place}; a rollback needs {_SPACE // _MEBIBYTE} MiB.")

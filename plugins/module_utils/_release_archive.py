@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ._errors import RollbackError
-from ._release_checks import links, refuse_broken
+from ._release_checks import refuse_broken
 from ._releases import Release
 
 if t.TYPE_CHECKING:
@@ -104,9 +104,7 @@ def _unpack(runner: Runner, releases: Releases, archive: str, partial: str) -> N
 
 def _share(runner: Runner, releases: Releases, running: Release, partial: str) -> None:
     """What the running release shares with others is shared by this one too, whatever the archive holds in its place."""
-    if running.missing:
-        return
-    shared = {name: place for name, (place, _kind) in links(releases, running).items() if not place.startswith(f"{releases.folder}/")}
+    shared = {name: place for name, (place, _kind) in releases.links(running).items() if not place.startswith(f"{releases.folder}/")}
     for name, place in shared.items():
         if not _its_own(releases, partial, name):
             raise RollbackError(
@@ -122,9 +120,7 @@ def _share(runner: Runner, releases: Releases, running: Release, partial: str) -
 
 def _lead_inside(runner: Runner, releases: Releases, running: Release, partial: str) -> None:
     """Links such as public/storage, which Laravel makes with the whole path, lead into this release and not into the one that they were made for."""
-    here = links(releases, Release("", partial))
-    there = {} if running.missing else links(releases, running)
-    for name, (place, _kind) in {**there, **here}.items():
+    for name, (place, _kind) in {**releases.links(running), **releases.links(Release("", partial))}.items():
         if not place.startswith(f"{releases.folder}/") or place.startswith(f"{partial}/"):
             continue
         _release, _slash, rest = place[len(releases.folder) + 1 :].partition("/")

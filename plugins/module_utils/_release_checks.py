@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
@@ -25,8 +24,6 @@ _PLATFORM = "vendor/composer/platform_check.php"
 _NODE = ("package-lock.json", "yarn.lock", "pnpm-lock.yaml")
 _SETTINGS = ".env"
 _SHOWN = 5
-
-Link = tuple[str, str]  # what it leads to, and the kind of that
 
 
 def refuse_broken(
@@ -84,21 +81,10 @@ def _otherwise(releases: Releases, target: Release, recorded: t.Mapping[str, str
     return [f"{_listed(changed)} is not what it was when the version was recorded"] if changed else []
 
 
-def links(releases: Releases, release: Release) -> dict[str, Link]:
-    """The links of a release near its root, by their names."""
-    form = "%P\\0%l\\0%Y\\0"
-    found = {}
-    words = releases.ask("find", "-H", release.path, "-maxdepth", "3", "-type", "l", "-printf", form).split("\0")
-    for name, text, kind in zip(words[::3], words[1::3], words[2::3]):
-        if not name.startswith(("vendor/", "node_modules/")):
-            found[name] = (os.path.normpath(os.path.join(release.path, os.path.dirname(name), text)), kind)
-    return found
-
-
 def _links(releases: Releases, target: Release, running: Release) -> list[str]:
     """What is shared by all releases has to be reached from this one too."""
-    mine = links(releases, target)
-    others = {} if running.missing else links(releases, running)
+    mine = releases.links(target)
+    others = releases.links(running)
     broken = sorted(name for name, (_place, kind) in mine.items() if kind in "NL?")
     problems = [f"its link {name} leads to {mine[name][0]}, which is not there" for name in broken]
     shared = {name: place for name, (place, _kind) in others.items() if not place.startswith(f"{releases.folder}/")}

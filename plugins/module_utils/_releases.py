@@ -29,6 +29,7 @@ _REVISIONS = ("REVISION", ".revision")
 _VERSION = "VERSION"
 _NOT_CODE = ("vendor", "node_modules", "storage", ".git", "bootstrap/cache")
 MARKS = (BAD, ".lastgood-source")  # which a release gets at any time; nothing in it reads them
+Link = tuple[str, str]  # what it leads to, and the kind of that
 OWN_FILES = (*_REVISIONS, _VERSION, _UNFINISHED, *MARKS)  # by which releases are known
 
 
@@ -66,6 +67,7 @@ class Releases:
         self._link: str | None = None
         self.begun = ""  # what Deployer's link to a release that is being deployed leads to
         self._files: dict[str, dict[str, str]] = {}
+        self._links: dict[str, dict[str, Link]] = {}
         self.path = os.path.normpath(path)
         self.user = user
         self.deploy_path = os.path.dirname(self.path)
@@ -125,6 +127,7 @@ class Releases:
         """Look again when asked the next time."""
         self._found = self._link = None
         self._files = {}
+        self._links = {}
 
     def _look(self) -> dict[str, Release]:
         wanted = ["(", "-type", "d", "-o", "-name", BAD, "-o", "-name", _UNFINISHED, ")"]
@@ -217,6 +220,18 @@ class Releases:
         modified = [name for name in before if name in after and before[name] != after[name]]
         added, deleted = ([name for name in one if name not in other] for one, other in ((after, before), (before, after)))
         return Difference(tuple(sorted(added)), tuple(sorted(deleted)), tuple(sorted(modified)))
+
+    def links(self, release: Release) -> dict[str, Link]:
+        """The links of a release near its root, by their names."""
+        if release.id not in self._links and not release.missing:
+            found = {}
+            form = "%P\\0%l\\0%Y\\0"
+            words = self.ask("find", "-H", release.path, "-maxdepth", "3", "-type", "l", "-printf", form).split("\0")
+            for name, text, kind in zip(words[::3], words[1::3], words[2::3]):
+                if not name.startswith(("vendor/", "node_modules/")):
+                    found[name] = (os.path.normpath(os.path.join(release.path, os.path.dirname(name), text)), kind)
+            self._links[release.id] = found
+        return self._links.get(release.id, {})
 
     def files(self, release: Release) -> dict[str, str]:
         """The release's own files by their checksums, without packages, caches and what it shares with others."""

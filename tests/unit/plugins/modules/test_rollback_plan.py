@@ -17,7 +17,7 @@ from checkouts import Checkout, listing
 from hosts import PASSWORD, Host
 from local_runner import Local
 
-from ansible_collections.lastgood.rollback.plugins.module_utils import _journal, _plan
+from ansible_collections.lastgood.rollback.plugins.module_utils import _journal, _plan_host
 
 requirement = pytest.mark.requirement
 
@@ -350,7 +350,7 @@ def test_everything_that_is_wrong_is_told_at_once(host: Host, local: Local, plan
     host.units.pop("w2.service")
     host.sudo = (1, "", "sudo: a password is required")
     local.missing |= {"composer", "zstd"}
-    monkeypatch.setattr(_plan, "free_bytes", lambda _path: 1024 * 1024)
+    monkeypatch.setattr(_plan_host, "free_bytes", lambda _path: 1024 * 1024)
     result = plan()
     refused(
         result, "6 of 9 checks", "local changes", "refused the login", "w2", "may not use sudo", "composer, zstd", "Only 1 MiB are free"
@@ -480,7 +480,7 @@ def test_root_needs_no_sudo(host: Host, local: Local, plan: Plan) -> None:
 @pytest.mark.parametrize("place", ["app", "state", "backups"])
 def test_a_full_disk_is_noticed(host: Host, plan: Plan, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     path = {"app": host.app.path, "state": host.state, "backups": host.backups}[place]
-    monkeypatch.setattr(_plan, "free_bytes", lambda asked: 10 * 1024 * 1024 if asked == str(path) else 10**12)
+    monkeypatch.setattr(_plan_host, "free_bytes", lambda asked: 10 * 1024 * 1024 if asked == str(path) else 10**12)
     refused(plan(), f"Only 10 MiB are free at {path}")
 
 
