@@ -42,7 +42,7 @@ ONLY_MIGRATION = ("migrate down",)
 MIDDLE = {
     "prepare": 0.15,
     "protect": 0.25,
-    "restore beside": 0.5,
+    "restore beside": 0.2,
     "swap database": 0.05,
     "migrate down": 0.2,
     "switch code": 0.0,

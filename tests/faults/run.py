@@ -92,11 +92,9 @@ class Lanes:
             whole = self._try(machine, case).good
 
     def _try(self, machine: Machine, case: Case) -> Finding:
-        """A moment that was missed is waited for again, a few times; on a host made anew, since what a run did once takes less time afterwards."""
-        for number in range(ATTEMPTS):
+        """A moment that was missed is waited for again, a few times."""
+        for _attempt in range(ATTEMPTS):
             try:
-                if number:
-                    machine.create()
                 finding = attempt(machine, case, KEPT)
             except MachineError as error:
                 finding = Finding(case, "not judged", invariants={"moment_hit": False}, notes=[f"the test host failed: {error}"])
